@@ -1,0 +1,75 @@
+// Files of the demonstration: weights with what is needed to use them, and checkpoints with all that is needed to go on. Each
+// is written beside the old one and renamed over it: a save that is cut short leaves the old file readable.
+#pragma once
+
+#include <filesystem>
+#include <map>
+#include <string>
+
+#include "wu/io/parameters.hpp"
+#include "wu/train/training.hpp"
+
+namespace edit {
+
+using Facts = std::map<std::string, std::string>;
+
+/// The metadata entry `key` of a file. Throws wu::FileError that names both if it is missing.
+inline std::string fact(const wu::io::SafeTensors& file, const std::string& key) {
+  const auto found = file.metadata().find(key);
+  if (found == file.metadata().end())
+    throw wu::FileError(wu::message(file.file(), ": expected the metadata entry '", key, "', found none; was this file written by wu-edit?"));
+  return found->second;
+}
+
+/// The same as a whole number.
+inline long long number(const wu::io::SafeTensors& file, const std::string& key) {
+  const std::string text = fact(file, key);
+  try {
+    std::size_t used = 0;
+    const long long value = std::stoll(text, &used);
+    if (used == text.size()) return value;
+  } catch (const std::logic_error&) {
+  }
+  throw wu::FileError(wu::message(file.file(), ": expected a whole number in the metadata entry '", key, "', found '", text, "'"));
+}
+
+template <class Module>
+void save_weights(const std::filesystem::path& path, wu::Weights<Module, float>& weights, const Facts& facts) {
+  auto p = weights.view();
+  wu::io::save_safetensors(path.string(), wu::io::to_tensors(p), {facts.begin(), facts.end()});
+}
+
+/// Returns the file's metadata.
+template <class Module>
+Facts load_weights(const std::filesystem::path& path, wu::Weights<Module, float>& weights) {
+  const auto file = wu::io::SafeTensors::open(path.string());
+  auto p = weights.view();
+  wu::io::load_parameters(file, p);
+  return {file.metadata().begin(), file.metadata().end()};
+}
+
+/// Values, both moments, the number of steps done, and the run's facts.
+template <class Module>
+void save_checkpoint(const std::filesystem::path& path, wu::train::Training<Module, float>& run, Facts facts) {
+  facts["steps done"] = std::to_string(run.step);
+  auto values = run.values.view(), first = run.first.view(), second = run.second.view();
+  std::vector<wu::io::TensorToSave> tensors = wu::io::to_tensors(values, "values.");
+  for (auto& t : wu::io::to_tensors(first, "first.")) tensors.push_back(std::move(t));
+  for (auto& t : wu::io::to_tensors(second, "second.")) tensors.push_back(std::move(t));
+  wu::io::save_safetensors(path.string(), std::move(tensors), {facts.begin(), facts.end()});
+}
+
+template <class Module>
+Facts load_checkpoint(const std::filesystem::path& path, wu::train::Training<Module, float>& run) {
+  const auto file = wu::io::SafeTensors::open(path.string());
+  wu::train::Training<Module, float> loaded;
+  auto values = loaded.values.view(), first = loaded.first.view(), second = loaded.second.view();
+  wu::io::load_parameters(file, values, "values.");
+  wu::io::load_parameters(file, first, "first.");
+  wu::io::load_parameters(file, second, "second.");
+  loaded.step = static_cast<wu::Index>(number(file, "steps done"));
+  run = std::move(loaded);
+  return {file.metadata().begin(), file.metadata().end()};
+}
+
+}  // namespace edit

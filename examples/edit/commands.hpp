@@ -1,0 +1,59 @@
+// The four commands of wu-edit. Each throws wu::Error with a sentence for the user, or returns the exit code.
+#pragma once
+
+#include <filesystem>
+#include <optional>
+#include <string>
+
+#include "edit/model.hpp"
+
+namespace edit {
+
+namespace fs = std::filesystem;
+
+/// "bridge" or "flow".
+std::string path_name(Path path);
+
+struct PretrainOptions {
+  std::optional<fs::path> photos;
+  fs::path out = "backbone.safetensors";
+  Path path = Path::bridge;
+  Index steps = 6000, batch = 24;
+  double rate = 2e-3;
+  std::uint64_t seed = 1;
+  int threads = 0;
+  bool resume = false;
+};
+int pretrain(const PretrainOptions& options);
+
+struct TrainOptions {
+  std::optional<fs::path> photos, held_out;
+  fs::path backbone = "models/edit/backbone.safetensors", model = "out/model";
+  Index steps = 0;         ///< 0: as many as fit into `minutes`, measured at the start
+  double minutes = 5.5;
+  Index requests = 8, crops = 3;
+  double rate = 3e-3;
+  std::uint64_t seed = 1;
+  int threads = 0;
+  bool resume = false;
+};
+int train(const TrainOptions& options);
+
+struct EditOptions {
+  fs::path model, image, out;
+  std::string instruction;
+  std::uint64_t seed = 0;
+  int threads = 0;
+  bool base = false;       ///< the frozen backbone alone, to compare
+};
+int edit_image(const EditOptions& options);
+
+struct ReportOptions {
+  fs::path model = "out/model", out = "out";
+  std::optional<fs::path> photos, held_out;
+  int side = 160, threads = 0;
+  std::uint64_t seed = 1;
+};
+int report(const ReportOptions& options);
+
+}  // namespace edit

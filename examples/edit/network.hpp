@@ -1,0 +1,77 @@
+// The demonstration's networks at work: adapters from a picture and an instruction, losses with their gradients, and edited
+// pictures of any size. Everything that instantiates the networks is behind these functions, in network.cpp.
+#pragma once
+
+#include <filesystem>
+#include <functional>
+#include <string>
+#include <string_view>
+
+#include "edit/image.hpp"
+#include "edit/model.hpp"
+#include "wu/core/buffer.hpp"
+#include "wu/cpu/context.hpp"
+
+namespace edit {
+
+using FrozenWeights = wu::Weights<Frozen, float>;
+using MemoryWeights = wu::Weights<Memory, float>;
+
+/// Starting values. The generator's B projection starts at zero (paper section 3.5): the first step runs the frozen backbone.
+void initialise(FrozenWeights& weights, std::uint64_t seed);
+void initialise(MemoryWeights& weights, std::uint64_t seed);
+
+/// What the backbone edits in one call: `count` tiles, (count, tile, tile, 3) each, values in [-1, 1].
+struct Tiles {
+  Index count = 0;
+  std::vector<float> source, target;
+  void add(const Image& source_picture, const Image& target_picture, int x, int y);
+};
+
+/// A request: what the generator reads, and the tiles that are edited with its answer.
+struct Request {
+  std::vector<float> view;            ///< (view_size, view_size, 3), the source picture resized, in [-1, 1]
+  std::vector<std::int32_t> pieces;   ///< of the instruction, for the condition's text encoder
+  Tiles tiles;
+};
+/// Fills view and pieces. Throws wu::Error if the instruction is no text.
+void describe_request(Request& request, const Image& source, std::string_view instruction);
+std::vector<std::int32_t> pieces_of(std::string_view instruction);
+
+/// The networks' memory for one thread of work: a device context and a workspace.
+class Network {
+ public:
+  explicit Network(int threads) : ctx({.threads = threads}) {}
+
+  /// Pre-training: the loss of the backbone alone, mean over tiles; pieces: (tiles, length). Adds to gradients.
+  double pretrain_loss(const FrozenWeights& weights, FrozenWeights& gradients, const Tiles& tiles, std::span<const std::int32_t> pieces, Path path,
+                       std::span<const double> t, std::uint64_t noise_seed);
+
+  /// Training: the loss over all requests' tiles, each request with its own adapters, the backbone frozen. Adds to gradients.
+  /// When it is not finite, `worst` says which request was the first.
+  double memory_loss(const FrozenWeights& frozen, const wu::Weights<Memory, float>::Frozen& memory, const MemoryWeights::Values& gradients,
+                     const std::vector<Request>& requests, Path path, std::span<const double> t, std::uint64_t noise_seed, Index& worst);
+
+  /// The adapters for requests (views and pieces only are read).
+  wu::Buffer<float> generate(const MemoryWeights& memory, const std::vector<Request>& requests);
+
+  struct SampleOptions {
+    Path path = Path::bridge;
+    Index steps = 1;
+    std::uint64_t seed = 0;
+    std::function<void(double)> progress{};  ///< called with the fraction done
+  };
+  /// The picture edited in overlapping tiles. adapters: one request's tokens, empty for the frozen backbone alone. The
+  /// instruction's pieces go to the backbone's own text encoder.
+  Image sample(const FrozenWeights& frozen, std::span<const float> adapters, std::span<const std::int32_t> pieces, const Image& source, const SampleOptions& options);
+
+  std::size_t peak_bytes() const { return ws.peak_bytes(); }
+
+  wu::cpu::Context ctx;
+  wu::Workspace ws;
+};
+
+/// FNV-1a over the weights' bytes: a frozen backbone's must be the same before and after training.
+std::uint64_t hash(const FrozenWeights& weights);
+
+}  // namespace edit

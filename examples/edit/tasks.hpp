@@ -1,0 +1,41 @@
+// The six tasks of the demonstration, three opposing pairs. Each takes a clean photograph and makes a source and a target.
+//   blur      source: the photograph            target: Gaussian blur of 1.5 pixels
+//   deblur    source: the same blur             target: the photograph
+//   age       source: the photograph            target: faded, warm, half its colour gone, a little soft: always the same way
+//   restore   source: a damaged print           target: the photograph. Cast and fade differ from picture to picture; stains,
+//                                                       scratches and noise lie on top
+//   darken    source: the photograph            target: about two and a half times darker
+//   brighten  source: the same darkening        target: the photograph
+#pragma once
+
+#include <array>
+#include <string_view>
+
+#include "edit/filters.hpp"
+
+namespace edit {
+
+enum class Task { blur, deblur, age, restore, darken, brighten };
+inline constexpr std::array<Task, 6> tasks{Task::blur, Task::deblur, Task::age, Task::restore, Task::darken, Task::brighten};
+std::string_view name(Task task);
+
+struct Pair {
+  Image source, target;
+};
+
+/// Both rounded to 8 bits, as files would hold them. Only restore draws random numbers.
+Pair make_pair(Task task, const Image& photograph, wu::Random& random);
+
+/// What to say for a task: `english` and `chinese` phrasings; the last two of each are held out of training.
+struct Phrasings {
+  std::vector<std::string_view> english, chinese;
+};
+const Phrasings& phrasings(Task task);
+inline constexpr std::size_t held_out_phrasings = 2;
+
+/// A phrasing for training: any that is not held out, English two times out of three.
+std::string_view training_phrase(Task task, wu::Random& random);
+/// The held-out phrasings, English ones first.
+std::vector<std::string_view> held_out_phrases(Task task);
+
+}  // namespace edit

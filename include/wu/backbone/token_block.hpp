@@ -1,0 +1,142 @@
+// The token stream of a layer: a transformer block with adaptive modulation.              Peebles & Xie 2023, section 3.2
+//     (shift1, scale1, gate1, shift2, scale2, gate2) = modulation(c)         c: (b, W), time and instruction
+//     x += gate1 * out(attention(rope(qkv(modulate(LN(x), shift1, scale1)))))
+//     x += gate2 * down(GELU(up(modulate(LN(x), shift2, scale2))))           x: (b, rows, columns, W)
+// Rotary positions: half of the head for the row, half for the column. Every linear layer on the tokens takes adapters.
+#pragma once
+
+#include "wu/backbone/adapters.hpp"
+#include "wu/nn/linear.hpp"
+#include "wu/ops/activations.hpp"
+#include "wu/ops/attention.hpp"
+#include "wu/ops/elementwise.hpp"
+#include "wu/ops/layer_norm.hpp"
+#include "wu/ops/modulate.hpp"
+#include "wu/ops/rope.hpp"
+
+namespace wu::backbone {
+
+template <Index W, Index HeadWidth, Index Hidden, Index Rank>
+struct TokenBlock {
+  static_assert(W % HeadWidth == 0, "TokenBlock: the head width must divide the token width");
+  static_assert(HeadWidth % 4 == 0, "TokenBlock: the head width must be a multiple of 4, for rotary pairs of rows and columns");
+  static constexpr Index heads = W / HeadWidth;
+  using Qkv = LoRALinear<W, 3 * W, Rank>;
+  using Out = LoRALinear<W, W, Rank>;
+  using Up = LoRALinear<W, Hidden, Rank>;
+  using Down = LoRALinear<Hidden, W, Rank>;
+
+  template <class T>
+  struct Parameters {
+    typename Linear<W, 6 * W>::template Parameters<T> modulation;
+    typename Qkv::template Parameters<T> qkv;
+    typename Out::template Parameters<T> out;
+    typename Up::template Parameters<T> up;
+    typename Down::template Parameters<T> down;
+    constexpr void visit(auto&& at) {
+      at("modulation", modulation), at("attn.qkv", qkv), at("attn.out", out), at("mlp.up", up), at("mlp.down", down);
+    }
+  };
+
+  template <class T>
+  struct Saved {
+    View<const T, dyn, W> x;
+    View<T, dyn, 6 * W> modulation;
+    View<T, dyn, W> normed1, modulated1, mixed, attended, middle, normed2, modulated2, lowered;
+    View<T, dyn, 3 * W> qkv;
+    View<T, dyn, Hidden> raised, activated;
+    View<accumulator_t<T>, dyn> mean1, inv_std1, mean2, inv_std2;
+    View<accumulator_t<T>, dyn, heads> lse;
+    View<T, dyn, Rank> xa_qkv, xa_out, xa_up, xa_down;
+    Rotary<T, 2> rotary;
+    AttentionRows rows;
+  };
+
+  /// y = block(x). grid: rows and columns of tokens of one picture.
+  template <class T, class A>
+  static Saved<T> forward(auto& ctx, Workspace& ws, View<T, dyn, W> y, View<const T, dyn, W> x, View<const T, dyn, W> c, const Parameters<const T>& p,
+                          const A& adapters, Index layer, std::array<Index, 2> grid) {
+    using Sum = accumulator_t<T>;
+    const Index n = x.rows(), b = c.rows();
+    auto wide = [&] { return ws.take<T, dyn, W>(n); };
+    auto sums = [&] { return ws.take<Sum, dyn>(n); };
+    Saved<T> s;
+    s.x = x;
+    s.modulation = ws.take<T, dyn, 6 * W>(b);
+    linear_forward(ctx, s.modulation, c, p.modulation.weight, p.modulation.bias);
+    s.rotary = Rotary<T, 2>::make(ws, {RotaryAxis{HeadWidth / 2, grid[1], grid[0], 0}, RotaryAxis{HeadWidth / 2, 1, grid[1], 0}});
+    s.rows.query_group.push({b, grid[0] * grid[1]}), s.rows.key_group = s.rows.query_group;
+    s.rows.query.push({grid[0] * grid[1], 1}), s.rows.key = s.rows.query;
+
+    const View<const T, W> no_gain, no_bias;
+    s.normed1 = wide(), s.modulated1 = wide(), s.mean1 = sums(), s.inv_std1 = sums();
+    layer_norm_forward(ctx, s.normed1, s.mean1, s.inv_std1, x, no_gain, no_bias);
+    modulate_forward(ctx, s.modulated1, as_const(s.normed1), columns<0, W>(as_const(s.modulation)), columns<W, W>(as_const(s.modulation)));
+    s.qkv = ws.take<T, dyn, 3 * W>(n), s.mixed = wide(), s.lse = ws.take<Sum, dyn, heads>(n);
+    s.xa_qkv = Qkv::template forward<T>(ctx, ws, s.qkv, s.modulated1, p.qkv, adapters.template of<"attn.qkv">(layer), adapters.which, adapters.scale);
+    rope_forward<HeadWidth>(ctx, columns<0, W>(s.qkv), s.rotary);
+    rope_forward<HeadWidth>(ctx, columns<W, W>(s.qkv), s.rotary);
+    const auto qkv = as_const(s.qkv);
+    attention_forward<HeadWidth>(ctx, ws, s.mixed, s.lse, columns<0, W>(qkv), columns<W, W>(qkv), columns<2 * W, W>(qkv), s.rows);
+    s.attended = wide(), s.middle = wide();
+    s.xa_out = Out::template forward<T>(ctx, ws, s.attended, s.mixed, p.out, adapters.template of<"attn.out">(layer), adapters.which, adapters.scale);
+    copy(ctx, s.middle, x);
+    gated_add_forward(ctx, s.middle, as_const(s.attended), columns<2 * W, W>(as_const(s.modulation)));
+
+    s.normed2 = wide(), s.modulated2 = wide(), s.lowered = wide(), s.mean2 = sums(), s.inv_std2 = sums();
+    s.raised = ws.take<T, dyn, Hidden>(n), s.activated = ws.take<T, dyn, Hidden>(n);
+    layer_norm_forward(ctx, s.normed2, s.mean2, s.inv_std2, as_const(s.middle), no_gain, no_bias);
+    modulate_forward(ctx, s.modulated2, as_const(s.normed2), columns<3 * W, W>(as_const(s.modulation)), columns<4 * W, W>(as_const(s.modulation)));
+    s.xa_up = Up::template forward<T>(ctx, ws, s.raised, s.modulated2, p.up, adapters.template of<"mlp.up">(layer), adapters.which, adapters.scale);
+    gelu_forward(ctx, s.activated, as_const(s.raised));
+    s.xa_down = Down::template forward<T>(ctx, ws, s.lowered, s.activated, p.down, adapters.template of<"mlp.down">(layer), adapters.which, adapters.scale);
+    copy(ctx, y, as_const(s.middle));
+    gated_add_forward(ctx, y, as_const(s.lowered), columns<5 * W, W>(as_const(s.modulation)));
+    return s;
+  }
+
+  /// dx comes in as the gradient of y and goes out as that of x; dc is added to, or null for a frozen backbone. dp null: frozen.
+  template <class T, class A, class Tokens>
+  static void backward(auto& ctx, Workspace& ws, View<T, dyn, W> dx, View<T, dyn, W> dc, const Parameters<T>& dp, Tokens dtokens, const Saved<T>& s,
+                       View<const T, dyn, W> c, const Parameters<const T>& p, const A& adapters, Index layer) {
+    const Workspace::Scope scope(ws);
+    const Index n = dx.rows(), b = c.rows();
+    const auto dmod = ws.take<T, dyn, 6 * W>(b);
+    const auto d1 = ws.take<T, dyn, W>(n), d2 = ws.take<T, dyn, W>(n);
+    const auto draised = ws.take<T, dyn, Hidden>(n);
+    const auto dqkv = ws.take<T, dyn, 3 * W>(n);
+    const View<const T, W> no_gain;
+    const View<T, W> no_dgain, no_dbias;
+    const auto mod = as_const(s.modulation);
+    gated_add_backward(ctx, d1, columns<5 * W, W>(dmod), as_const(dx), as_const(s.lowered), columns<5 * W, W>(mod));
+    Down::template backward<T>(ctx, ws, draised, dp.down, A::template gradient<"mlp.down">(dtokens, layer), d1, s.activated, s.xa_down, p.down,
+                               adapters.template of<"mlp.down">(layer), adapters.which, adapters.scale);
+    gelu_backward(ctx, draised, as_const(draised), as_const(s.raised));
+    Up::template backward<T>(ctx, ws, d1, dp.up, A::template gradient<"mlp.up">(dtokens, layer), draised, s.modulated2, s.xa_up, p.up,
+                             adapters.template of<"mlp.up">(layer), adapters.which, adapters.scale);
+    modulate_backward(ctx, d2, columns<3 * W, W>(dmod), columns<4 * W, W>(dmod), as_const(d1), as_const(s.normed2), columns<4 * W, W>(mod));
+    layer_norm_backward(ctx, d1, no_dgain, no_dbias, as_const(d2), as_const(s.middle), as_const(s.mean2), as_const(s.inv_std2), no_gain);
+    add(ctx, dx, as_const(d1));
+
+    gated_add_backward(ctx, d1, columns<2 * W, W>(dmod), as_const(dx), as_const(s.attended), columns<2 * W, W>(mod));
+    Out::template backward<T>(ctx, ws, d2, dp.out, A::template gradient<"attn.out">(dtokens, layer), d1, s.mixed, s.xa_out, p.out,
+                              adapters.template of<"attn.out">(layer), adapters.which, adapters.scale);
+    const auto qkv = as_const(s.qkv);
+    attention_backward<HeadWidth>(ctx, ws, columns<0, W>(dqkv), columns<W, W>(dqkv), columns<2 * W, W>(dqkv), as_const(d2), as_const(s.mixed),
+                                  as_const(s.lse), columns<0, W>(qkv), columns<W, W>(qkv), columns<2 * W, W>(qkv), s.rows);
+    rope_backward<HeadWidth>(ctx, columns<0, W>(dqkv), s.rotary);
+    rope_backward<HeadWidth>(ctx, columns<W, W>(dqkv), s.rotary);
+    Qkv::template backward<T>(ctx, ws, d1, dp.qkv, A::template gradient<"attn.qkv">(dtokens, layer), dqkv, s.modulated1, s.xa_qkv, p.qkv,
+                              adapters.template of<"attn.qkv">(layer), adapters.which, adapters.scale);
+    modulate_backward(ctx, d2, columns<0, W>(dmod), columns<W, W>(dmod), as_const(d1), as_const(s.normed1), columns<W, W>(mod));
+    layer_norm_backward(ctx, d1, no_dgain, no_dbias, as_const(d2), s.x, as_const(s.mean1), as_const(s.inv_std1), no_gain);
+    add(ctx, dx, as_const(d1));
+
+    if (!dc.data) return;
+    const auto part = ws.take<T, dyn, W>(b);
+    linear_backward(ctx, part, dp.modulation.weight, dp.modulation.bias, as_const(dmod), c, p.modulation.weight);
+    add(ctx, dc, as_const(part));
+  }
+};
+
+}  // namespace wu::backbone

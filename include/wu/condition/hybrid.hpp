@@ -1,0 +1,65 @@
+// The hybrid condition: image and text features one after the other.                                        paper eq. 6
+//     u = [image features; text features]       u: (b, L_image + L_text, C)
+#pragma once
+
+#include "wu/condition/image_encoder.hpp"
+#include "wu/condition/text_encoder.hpp"
+#include "wu/condition/word_pieces.hpp"
+
+namespace wu::condition {
+
+template <class Image, class Text>
+struct Hybrid {
+  static_assert(Image::width == Text::width, "Hybrid: the image and text encoders must give features of one width");
+  static constexpr Index length = Image::length + Text::length, width = Image::width;
+
+  template <class T>
+  struct Parameters {
+    typename Image::template Parameters<T> image;
+    typename Text::template Parameters<T> text;
+    constexpr void visit(auto&& at) { at("image", image); at("text", text); }
+  };
+  template <class T>
+  struct Saved {
+    typename Image::template Saved<T> image;
+    typename Text::template Saved<T> text;
+  };
+
+  template <class T>
+  static void initialise(Parameters<T> p, std::uint64_t seed) {
+    Image::template initialise<T>(p.image, seed);
+    Text::template initialise<T>(p.text, seed);
+  }
+
+  template <class T>
+  static Saved<T> forward(auto& ctx, Workspace& ws, View<T, dyn, dyn, width> u, View<const T, dyn, dyn, dyn, 3> image,
+                          std::span<const std::int32_t> pieces, const Parameters<const T>& p) {
+    const Index batch = image.extent(0);
+    if (static_cast<Index>(pieces.size()) != batch * Text::length)
+      throw ShapeError(message("hybrid condition: expected ", batch * Text::length, " word pieces for ", batch, " images, found ", pieces.size()));
+    const auto a = ws.take<T, dyn, width>(batch * Image::length), b = ws.take<T, dyn, width>(batch * Text::length);
+    Saved<T> s{Image::template forward<T>(ctx, ws, a, image, p.image), Text::template forward<T>(ctx, ws, b, pieces, p.text)};
+    for (Index k = 0; k < batch; ++k) {
+      T* const out = u.data + k * length * width;
+      std::copy_n(a.data + k * Image::length * width, Image::length * width, out);
+      std::copy_n(b.data + k * Text::length * width, Text::length * width, out + Image::length * width);
+    }
+    return s;
+  }
+
+  template <class T>
+  static void backward(auto& ctx, Workspace& ws, const Parameters<T>& dp, View<const T, dyn, dyn, width> du, const Saved<T>& s, const Parameters<const T>& p) {
+    const Workspace::Scope scope(ws);
+    const Index batch = du.extent(0);
+    const auto a = ws.take<T, dyn, width>(batch * Image::length), b = ws.take<T, dyn, width>(batch * Text::length);
+    for (Index k = 0; k < batch; ++k) {
+      const T* const in = du.data + k * length * width;
+      std::copy_n(in, Image::length * width, a.data + k * Image::length * width);
+      std::copy_n(in + Image::length * width, Text::length * width, b.data + k * Text::length * width);
+    }
+    Image::template backward<T>(ctx, ws, dp.image, a, s.image, p.image);
+    Text::template backward<T>(ctx, ws, dp.text, b, s.text, p.text);
+  }
+};
+
+}  // namespace wu::condition

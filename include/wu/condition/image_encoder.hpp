@@ -1,0 +1,68 @@
+// A small image encoder:  features = Blocks(patches W^T + b + position).   image: (b, Size, Size, 3)   features: (b, L, C)
+// L = (Size / Patch)^2.                                                                  Dosovitskiy et al. 2021, section 3.1
+#pragma once
+
+#include <array>
+
+#include "wu/nn/encoder_block.hpp"
+#include "wu/nn/initialise.hpp"
+#include "wu/ops/patches.hpp"
+
+namespace wu::condition {
+
+template <Index Size, Index Patch, Index C, Index HeadWidth, Index N>
+struct ImageEncoder {
+  static_assert(Size % Patch == 0, "ImageEncoder: the patch size must divide the image size");
+  static constexpr Index size = Size, length = (Size / Patch) * (Size / Patch), width = C, patch_width = Patch * Patch * 3;
+  using Block = EncoderBlock<C, HeadWidth>;
+
+  template <class T>
+  struct Parameters {
+    typename Linear<patch_width, C>::template Parameters<T> patch;
+    View<T, length, C> position;
+    std::array<typename Block::template Parameters<T>, static_cast<std::size_t>(N)> blocks;
+    constexpr void visit(auto&& at) { at("patch", patch); at("position.weight", position); at("blocks", blocks); }
+  };
+
+  template <class T>
+  struct Saved {
+    View<T, dyn, patch_width> patches;
+    std::array<typename Block::template Saved<T>, static_cast<std::size_t>(N)> blocks;
+  };
+
+  template <class T>
+  static void initialise(Parameters<T> p, std::uint64_t seed) {
+    wu::initialise(p, seed, "image encoder");
+    fill_normal(p.position, seed, "image encoder.position", 0.3);
+  }
+
+  template <class T>
+  static Saved<T> forward(auto& ctx, Workspace& ws, View<T, dyn, C> features, View<const T, dyn, dyn, dyn, 3> image, const Parameters<const T>& p) {
+    const Index batch = image.extent(0);
+    if (image.extent(1) != Size || image.extent(2) != Size)
+      throw ShapeError(message("image encoder: expected ", Size, " x ", Size, " pixels, found ", image.extent(1), " x ", image.extent(2)));
+    Saved<T> s{ws.take<T, dyn, patch_width>(batch * length), {}};
+    auto x = N > 0 ? ws.take<T, dyn, C>(batch * length) : features;
+    const auto place = ws.take<T, dyn, C>(batch * length);
+    patches_forward(ctx, s.patches, image);
+    linear_forward(ctx, x, s.patches, p.patch.weight, p.patch.bias);
+    broadcast_rows_forward(ctx, place, View<const T, dyn, C>(p.position.data, length));
+    add(ctx, x, as_const(place));
+    for (std::size_t i = 0; i < static_cast<std::size_t>(N); ++i) {
+      const auto y = i + 1 == static_cast<std::size_t>(N) ? features : ws.take<T, dyn, C>(batch * length);
+      s.blocks[i] = Block::template forward<T>(ctx, ws, y, x, p.blocks[i], batch);
+      x = y;
+    }
+    return s;
+  }
+
+  /// Consumes dfeatures. Pixels get no gradient: nothing before them learns.
+  template <class T>
+  static void backward(auto& ctx, Workspace& ws, const Parameters<T>& dp, View<T, dyn, C> dfeatures, const Saved<T>& s, const Parameters<const T>& p) {
+    for (std::size_t i = static_cast<std::size_t>(N); i-- > 0;) Block::template backward<T>(ctx, ws, dfeatures, dp.blocks[i], s.blocks[i], p.blocks[i]);
+    broadcast_rows_backward(ctx, View<T, dyn, C>(dp.position.data, length), as_const(dfeatures));
+    linear_backward(ctx, View<T, dyn, patch_width>(), dp.patch.weight, dp.patch.bias, as_const(dfeatures), as_const(s.patches), p.patch.weight);
+  }
+};
+
+}  // namespace wu::condition

@@ -1,0 +1,66 @@
+// A small text encoder:  features = Blocks(table[pieces] + position).      pieces: (b, Length)   features: (b, Length, C)
+#pragma once
+
+#include <array>
+#include <span>
+
+#include "wu/nn/encoder_block.hpp"
+#include "wu/nn/initialise.hpp"
+#include "wu/ops/embedding.hpp"
+
+namespace wu::condition {
+
+template <Index Vocabulary, Index Length, Index C, Index HeadWidth, Index N>
+struct TextEncoder {
+  static constexpr Index vocabulary = Vocabulary, length = Length, width = C;
+  using Block = EncoderBlock<C, HeadWidth>;
+
+  template <class T>
+  struct Parameters {
+    View<T, Vocabulary, C> table;
+    View<T, Length, C> position;
+    std::array<typename Block::template Parameters<T>, static_cast<std::size_t>(N)> blocks;
+    constexpr void visit(auto&& at) { at("table.weight", table); at("position.weight", position); at("blocks", blocks); }
+  };
+
+  template <class T>
+  struct Saved {
+    std::span<const std::int32_t> pieces;
+    std::array<typename Block::template Saved<T>, static_cast<std::size_t>(N)> blocks;
+  };
+
+  template <class T>
+  static void initialise(Parameters<T> p, std::uint64_t seed) {
+    wu::initialise(p, seed, "text encoder");
+    fill_normal(p.table, seed, "text encoder.table", 1);
+    fill_normal(p.position, seed, "text encoder.position", 0.3);
+  }
+
+  /// pieces: b * Length ids, as word_pieces() makes them. They must outlive the backward pass.
+  template <class T>
+  static Saved<T> forward(auto& ctx, Workspace& ws, View<T, dyn, C> features, std::span<const std::int32_t> pieces, const Parameters<const T>& p) {
+    const Index batch = static_cast<Index>(pieces.size()) / Length;
+    Saved<T> s{pieces, {}};
+    auto x = N > 0 ? ws.take<T, dyn, C>(batch * Length) : features;
+    const auto place = ws.take<T, dyn, C>(batch * Length);
+    embedding_forward(ctx, x, pieces, p.table);
+    broadcast_rows_forward(ctx, place, View<const T, dyn, C>(p.position.data, Length));
+    add(ctx, x, as_const(place));
+    for (std::size_t i = 0; i < static_cast<std::size_t>(N); ++i) {
+      const auto y = i + 1 == static_cast<std::size_t>(N) ? features : ws.take<T, dyn, C>(batch * Length);
+      s.blocks[i] = Block::template forward<T>(ctx, ws, y, x, p.blocks[i], batch);
+      x = y;
+    }
+    return s;
+  }
+
+  /// Consumes dfeatures.
+  template <class T>
+  static void backward(auto& ctx, Workspace& ws, const Parameters<T>& dp, View<T, dyn, C> dfeatures, const Saved<T>& s, const Parameters<const T>& p) {
+    for (std::size_t i = static_cast<std::size_t>(N); i-- > 0;) Block::template backward<T>(ctx, ws, dfeatures, dp.blocks[i], s.blocks[i], p.blocks[i]);
+    broadcast_rows_backward(ctx, View<T, dyn, C>(dp.position.data, Length), as_const(dfeatures));
+    embedding_backward(ctx, dp.table, as_const(dfeatures), s.pieces);
+  }
+};
+
+}  // namespace wu::condition

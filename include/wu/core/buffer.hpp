@@ -1,0 +1,79 @@
+// Memory that is owned: 64-byte aligned, sized once, zero at first.
+#pragma once
+
+#include <algorithm>
+#include <cstddef>
+#include <memory>
+#include <new>
+#include <span>
+
+#include "wu/core/view.hpp"
+
+namespace wu {
+
+/// The alignment of every buffer, in bytes: one cache line, one AVX-512 register.
+inline constexpr std::size_t alignment = 64;
+
+/// A fixed number of values of T on a 64-byte boundary, zero-initialised. Moves but does not copy by accident: use clone().
+template <class T>
+class Buffer {
+ public:
+  Buffer() = default;
+  explicit Buffer(Index count)
+      : data_(static_cast<T*>(::operator new(static_cast<std::size_t>(count) * sizeof(T), std::align_val_t{alignment}))),
+        size_(count) {
+    std::uninitialized_value_construct_n(data_.get(), count);
+  }
+
+  Buffer clone() const {
+    Buffer copy(size_);
+    std::copy_n(data(), size_, copy.data());
+    return copy;
+  }
+
+  T* data() { return data_.get(); }
+  const T* data() const { return data_.get(); }
+  Index size() const { return size_; }
+  T& operator[](Index k) { return data_.get()[k]; }
+  const T& operator[](Index k) const { return data_.get()[k]; }
+  std::span<T> span() { return {data(), static_cast<std::size_t>(size_)}; }
+  std::span<const T> span() const { return {data(), static_cast<std::size_t>(size_)}; }
+
+ private:
+  struct Free {
+    void operator()(T* p) const { ::operator delete(p, std::align_val_t{alignment}); }
+  };
+  std::unique_ptr<T, Free> data_;
+  Index size_ = 0;
+};
+
+/// A buffer with extents: Tensor<float, dyn, 3> t(5) owns (5, 3) values. view() hands them to operations.
+template <class T, Index... E>
+class Tensor {
+ public:
+  static constexpr std::size_t dynamic_count = View<T, E...>::dynamic_count;
+
+  Tensor() = default;
+  explicit Tensor(std::convertible_to<Index> auto... sizes)
+    requires(sizeof...(sizes) == dynamic_count)
+      : dynamic_{static_cast<Index>(sizes)...}, buffer_(View<T, E...>(nullptr, dynamic_).size()) {}
+
+  View<T, E...> view() { return {buffer_.data(), dynamic_}; }
+  View<const T, E...> view() const { return {buffer_.data(), dynamic_}; }
+  operator View<T, E...>() { return view(); }
+  operator View<const T, E...>() const { return view(); }
+
+  T* data() { return buffer_.data(); }
+  const T* data() const { return buffer_.data(); }
+  Index size() const { return buffer_.size(); }
+  T& operator[](Index k) { return buffer_[k]; }
+  const T& operator[](Index k) const { return buffer_[k]; }
+  std::span<T> span() { return buffer_.span(); }
+  std::span<const T> span() const { return buffer_.span(); }
+
+ private:
+  std::array<Index, dynamic_count> dynamic_{};
+  Buffer<T> buffer_;
+};
+
+}  // namespace wu

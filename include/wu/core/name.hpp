@@ -1,0 +1,21 @@
+// Names as template arguments: Axis<"layer", 32>, Adapted<"attn.qkv", 256, 768>.
+#pragma once
+
+#include <algorithm>
+#include <cstddef>
+#include <string_view>
+
+namespace wu {
+
+/// A string literal that can stand in a type.
+template <std::size_t N>
+struct Name {
+  char text[N]{};
+  consteval Name(const char (&literal)[N]) { std::copy_n(literal, N, text); }
+  constexpr std::string_view view() const { return {text, N - 1}; }
+  constexpr const char* c_str() const { return text; }
+  template <std::size_t M>
+  constexpr bool operator==(const Name<M>& other) const { return view() == other.view(); }
+};
+
+}  // namespace wu

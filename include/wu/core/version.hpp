@@ -1,0 +1,14 @@
+// The version of the library. It is written here and nowhere else: CMakeLists.txt reads these three lines.
+#pragma once
+
+#define WU_VERSION_MAJOR 0
+#define WU_VERSION_MINOR 1
+#define WU_VERSION_PATCH 0
+
+namespace wu {
+
+inline constexpr int version_major = WU_VERSION_MAJOR;
+inline constexpr int version_minor = WU_VERSION_MINOR;
+inline constexpr int version_patch = WU_VERSION_PATCH;
+
+}  // namespace wu

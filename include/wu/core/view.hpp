@@ -1,0 +1,122 @@
+// Views: a pointer and its extents, which stand in the type except for those written wu::dyn.
+#pragma once
+
+#include <array>
+#include <concepts>
+#include <cstddef>
+#include <type_traits>
+
+#include "wu/core/error.hpp"
+
+namespace wu {
+
+using Index = std::ptrdiff_t;
+
+/// An extent that is known only at run time: batch, condition length, image size.
+inline constexpr Index dyn = -1;
+
+/// Row-major, contiguous, not owning. View<float, dyn, 3> is (n, 3); View<const float, 4, 3> may not be written through.
+/// A view whose data is null stands for "not wanted" where an operation's text allows it.
+template <class T, Index... E>
+class View {
+ public:
+  static_assert(((E == dyn || E >= 0) && ...), "View: an extent is a non-negative number or wu::dyn");
+  using value_type = std::remove_const_t<T>;
+  using element_type = T;
+  static constexpr std::size_t rank = sizeof...(E);
+  static constexpr std::size_t dynamic_count = (std::size_t{0} + ... + (E == dyn ? 1 : 0));
+  static constexpr std::array<Index, rank> extents{E...};
+  static constexpr Index width = (Index{1}, ..., E);  ///< the last extent
+  static constexpr Index fixed_size = (Index{1} * ... * (E == dyn ? 1 : E));
+
+  T* data = nullptr;
+  std::array<Index, dynamic_count> dynamic{};
+
+  constexpr View() = default;
+  /// One run-time extent for every wu::dyn, in order.
+  constexpr explicit(dynamic_count == 0) View(T* memory, std::convertible_to<Index> auto... sizes)
+    requires(sizeof...(sizes) == dynamic_count)
+      : data(memory), dynamic{static_cast<Index>(sizes)...} {}
+  constexpr View(T* memory, const std::array<Index, dynamic_count>& sizes) : data(memory), dynamic(sizes) {}
+
+  constexpr Index size() const {
+    Index n = fixed_size;
+    for (const Index d : dynamic) n *= d;
+    return n;
+  }
+  constexpr Index extent(std::size_t axis) const {
+    if (extents[axis] != dyn) return extents[axis];
+    std::size_t k = 0;
+    for (std::size_t a = 0; a < axis; ++a) k += extents[a] == dyn;
+    if constexpr (dynamic_count > 0) return dynamic[k];
+    else return 0;
+  }
+  /// All extents but the last, multiplied.
+  constexpr Index rows() const {
+    Index n = 1;
+    for (std::size_t a = 0; a + 1 < rank; ++a) n *= extent(a);
+    return n;
+  }
+  constexpr T* row(Index r) const { return data + r * width; }
+  constexpr T& operator[](Index k) const { return data[k]; }
+  constexpr T* begin() const { return data; }
+  constexpr T* end() const { return data + size(); }
+
+  constexpr operator View<const T, E...>() const
+    requires(!std::is_const_v<T>)
+  { return View<const T, E...>(data, dynamic); }
+
+  /// The same values as (rows, width).
+  constexpr View<T, dyn, width> flat() const { return {data, rows()}; }
+};
+
+template <class T, Index... E>
+  requires(sizeof...(E) > 0)
+constexpr View<const T, E...> as_const(View<T, E...> v) {
+  return View<const T, E...>(v.data, v.dynamic);
+}
+
+/// W columns out of a wider matrix: row r begins at data + r * stride. What slices a joint projection (q, k, v; shift, scale).
+template <class T, Index W>
+class Columns {
+ public:
+  using value_type = std::remove_const_t<T>;
+  using element_type = T;
+  static constexpr Index width = W;
+
+  T* data = nullptr;
+  Index count = 0;   ///< rows
+  Index stride = W;  ///< elements from one row to the next
+
+  constexpr Columns() = default;
+  constexpr Columns(T* memory, Index rows, Index row_stride) : data(memory), count(rows), stride(row_stride) {}
+  template <class U, Index... E>
+    requires(View<U, E...>::width == W && std::is_convertible_v<U*, T*>)
+  constexpr Columns(View<U, E...> all) : data(all.data), count(all.rows()) {}
+  constexpr operator Columns<const T, W>() const
+    requires(!std::is_const_v<T>)
+  { return {data, count, stride}; }
+
+  constexpr Index rows() const { return count; }
+  constexpr Index size() const { return count * W; }
+  constexpr T* row(Index r) const { return data + r * stride; }
+};
+
+/// Columns From .. From + W - 1 of a matrix.
+template <Index From, Index W, class T, Index... E>
+constexpr Columns<T, W> columns(View<T, E...> all) {
+  static_assert(From >= 0 && From + W <= View<T, E...>::width, "columns: the slice reaches beyond the last extent");
+  return {all.data ? all.data + From : nullptr, all.rows(), View<T, E...>::width};
+}
+
+/// Throws ShapeError unless every view has the same number of rows. `what` names the operation.
+template <class First, class... Rest>
+void check_rows(const char* what, const First& first, const Rest&... rest) {
+  const auto check = [&](const auto& view) {
+    if (view.rows() != first.rows())
+      throw ShapeError(message(what, ": expected ", first.rows(), " rows, found ", view.rows()));
+  };
+  (check(rest), ...);
+}
+
+}  // namespace wu

@@ -1,0 +1,72 @@
+// The workspace: activations are handed out in order and given back all at once. It grows while the first step runs and
+// allocates nothing after that.
+#pragma once
+
+#include <cstddef>
+#include <memory>
+#include <vector>
+
+#include "wu/core/buffer.hpp"
+#include "wu/core/view.hpp"
+
+namespace wu {
+
+/// Hands out uninitialised memory from a list of chunks; a Scope gives back what was taken since it began.
+/// Views stay valid when the workspace grows. One workspace serves one step at a time; it is not for sharing among threads.
+class Workspace {
+ public:
+  /// `bytes` are allocated at once; a step that needs no more allocates nothing.
+  explicit Workspace(std::size_t bytes = 0) {
+    if (bytes > 0) add_chunk(bytes);
+  }
+
+  /// (sizes...) values of T on a 64-byte boundary, uninitialised, until the enclosing Scope ends.
+  template <class T, Index... E>
+  View<T, E...> take(std::convertible_to<Index> auto... sizes) {
+    View<T, E...> view(static_cast<T*>(nullptr), sizes...);
+    view.data = take_values<T>(view.size());
+    return view;
+  }
+
+  template <class T>
+  T* take_values(Index count) {
+    return reinterpret_cast<T*>(take_bytes(static_cast<std::size_t>(count) * sizeof(T)));
+  }
+
+  /// Everything taken after its construction is given back when it ends.
+  class Scope {
+   public:
+    explicit Scope(Workspace& ws) : ws_(ws), chunk_(ws.chunk_), used_(ws.used_), total_(ws.total_) {}
+    ~Scope() { ws_.chunk_ = chunk_, ws_.used_ = used_, ws_.total_ = total_; }
+    Scope(const Scope&) = delete;
+    Scope& operator=(const Scope&) = delete;
+
+   private:
+    Workspace& ws_;
+    std::size_t chunk_, used_, total_;
+  };
+
+  /// The most bytes that were ever out at once.
+  std::size_t peak_bytes() const { return peak_; }
+  /// How many times memory was asked of the system.
+  std::size_t allocations() const { return chunks_.size(); }
+
+ private:
+  std::byte* take_bytes(std::size_t bytes) {
+    bytes = (bytes + alignment - 1) / alignment * alignment;
+    while (chunk_ < chunks_.size() && used_ + bytes > static_cast<std::size_t>(chunks_[chunk_].size())) ++chunk_, used_ = 0;
+    if (chunk_ == chunks_.size()) add_chunk(std::max(bytes, std::max(std::size_t{1} << 20, last_chunk() * 2)));
+    std::byte* memory = chunks_[chunk_].data() + used_;
+    used_ += bytes;
+    total_ += bytes;
+    peak_ = std::max(peak_, total_);
+    return memory;
+  }
+  std::size_t last_chunk() const { return chunks_.empty() ? 0 : static_cast<std::size_t>(chunks_.back().size()); }
+  void add_chunk(std::size_t bytes) { chunks_.emplace_back(static_cast<Index>(bytes)); }
+
+  std::vector<Buffer<std::byte>> chunks_;
+  std::size_t chunk_ = 0, used_ = 0, total_ = 0, peak_ = 0;
+};
+
+}  // namespace wu

@@ -1,0 +1,38 @@
+// The CPU device: Eigen's matrix products and a pool of threads. Operations that cpu/ does not overload are answered by the
+// reference loops, since a cpu::Context is a wu::reference.
+#pragma once
+
+#include <memory>
+#include <thread>
+
+#include "wu/cpu/threads.hpp"
+#include "wu/ops/reference.hpp"
+
+namespace wu::cpu {
+
+struct Options {
+  int threads = 0;  ///< 0: as many as the machine has
+};
+
+/// Who computes: wu::cpu::Context cpu({.threads = 2}). Not for use by two threads at once; make one for each.
+class Context : public reference {
+ public:
+  explicit Context(Options options = {})
+      : threads_(std::make_unique<Threads>(options.threads > 0 ? options.threads
+                                                               : static_cast<int>(std::thread::hardware_concurrency()))) {}
+  int threads() const { return threads_->count(); }
+
+  /// work(thread, begin, end) over 0..n-1 on all threads. With less than `grain` values of work in all, on the caller alone.
+  template <class Work>
+  void split(Index n, Index work_per_item, Work&& work) {
+    constexpr Index grain = 16384;
+    if (n * work_per_item < grain) {
+      if (n > 0) work(0, Index{0}, n);
+    } else threads_->split(n, work);
+  }
+
+ private:
+  std::unique_ptr<Threads> threads_;
+};
+
+}  // namespace wu::cpu

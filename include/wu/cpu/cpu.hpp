@@ -1,0 +1,18 @@
+// The CPU device: its context, and every operation that it answers faster than the reference.
+#pragma once
+
+#include "wu/cpu/activations.hpp"
+#include "wu/cpu/adamw.hpp"
+#include "wu/cpu/attention.hpp"
+#include "wu/cpu/clip.hpp"
+#include "wu/cpu/context.hpp"
+#include "wu/cpu/depthwise.hpp"
+#include "wu/cpu/elementwise.hpp"
+#include "wu/cpu/layer_norm.hpp"
+#include "wu/cpu/linear.hpp"
+#include "wu/cpu/lora.hpp"
+#include "wu/cpu/losses.hpp"
+#include "wu/cpu/modulate.hpp"
+#include "wu/cpu/rms_norm.hpp"
+#include "wu/cpu/rope.hpp"
+#include "wu/ops/ops.hpp"

@@ -1,0 +1,120 @@
+// A small pool of threads that splits a range into equal contiguous parts. The split depends only on the range and the number
+// of threads, so that the same thread count gives the same bits.
+#pragma once
+
+#include <atomic>
+#include <condition_variable>
+#include <exception>
+#include <mutex>
+#include <thread>
+#include <vector>
+
+#include "wu/core/view.hpp"
+
+namespace wu::cpu {
+
+/// `count` threads, the caller's included. One caller at a time; work must not start further work on the same pool.
+class Threads {
+ public:
+  explicit Threads(int count) {
+    for (int i = 1; i < count; ++i) workers_.emplace_back([this, i] { serve(i); });
+  }
+  ~Threads() {
+    {
+      const std::lock_guard lock(mutex_);
+      stop_ = true;
+      generation_.fetch_add(1, std::memory_order_release);
+    }
+    wake_.notify_all();
+    for (std::thread& worker : workers_) worker.join();
+  }
+  Threads(const Threads&) = delete;
+  Threads& operator=(const Threads&) = delete;
+
+  int count() const { return static_cast<int>(workers_.size()) + 1; }
+
+  /// Runs work(thread, begin, end) on every thread with its part of 0..n-1; returns when all are done. The first exception
+  /// that a part throws is thrown again here.
+  template <class Work>
+  void split(Index n, Work&& work) {
+    if (workers_.empty() || n <= 1) {
+      if (n > 0) work(0, Index{0}, n);
+      return;
+    }
+    const Index parts = count();
+    auto part = [&work, n, parts](int thread) {
+      const Index begin = n * thread / parts, end = n * (thread + 1) / parts;
+      if (begin < end) work(thread, begin, end);
+    };
+    run(&part, [](void* p, int thread) { (*static_cast<decltype(part)*>(p))(thread); });
+  }
+
+ private:
+  using Call = void (*)(void*, int);
+
+  void run(void* work, Call call) {
+    {
+      const std::lock_guard lock(mutex_);
+      work_ = work, call_ = call, error_ = nullptr;
+      pending_.store(static_cast<int>(workers_.size()), std::memory_order_relaxed);
+      generation_.fetch_add(1, std::memory_order_release);
+    }
+    wake_.notify_all();
+    attempt(0);
+    for (int spin = 0; spin < spins && pending_.load(std::memory_order_acquire) > 0; ++spin) pause();
+    if (pending_.load(std::memory_order_acquire) > 0) {
+      std::unique_lock lock(mutex_);
+      done_.wait(lock, [this] { return pending_.load(std::memory_order_acquire) == 0; });
+    }
+    if (error_) std::rethrow_exception(error_);
+  }
+
+  void serve(int thread) {
+    unsigned seen = 0;
+    for (;;) {
+      for (int spin = 0; spin < spins && generation_.load(std::memory_order_acquire) == seen; ++spin) pause();
+      if (generation_.load(std::memory_order_acquire) == seen) {
+        std::unique_lock lock(mutex_);
+        wake_.wait(lock, [&] { return generation_.load(std::memory_order_acquire) != seen; });
+      }
+      seen = generation_.load(std::memory_order_acquire);
+      if (stop_) return;
+      attempt(thread);
+      if (pending_.fetch_sub(1, std::memory_order_acq_rel) == 1) {
+        const std::lock_guard lock(mutex_);
+        done_.notify_one();
+      }
+    }
+  }
+
+  void attempt(int thread) {
+    try {
+      call_(work_, thread);
+    } catch (...) {
+      const std::lock_guard lock(mutex_);
+      if (!error_) error_ = std::current_exception();
+    }
+  }
+
+  static void pause() {
+#if defined(__x86_64__) || defined(__i386__)
+    __builtin_ia32_pause();
+#endif
+  }
+
+  // A worker looks for work for some tens of microseconds before it sleeps: shorter than a wake-up, long enough to bridge
+  // the gap between two operations of one step.
+  static constexpr int spins = 2000;
+
+  std::vector<std::thread> workers_;
+  std::mutex mutex_;
+  std::condition_variable wake_, done_;
+  std::atomic<unsigned> generation_{0};
+  std::atomic<int> pending_{0};
+  bool stop_ = false;
+  void* work_ = nullptr;
+  Call call_ = nullptr;
+  std::exception_ptr error_;
+};
+
+}  // namespace wu::cpu

@@ -1,0 +1,103 @@
+// One diffusion training step over a straight probability path:                                      Lipman et al. 2023, eq. 20
+//     x_t = (1 - t) x_0 + t x_1          velocity u = x_1 - x_0          loss = mean over samples of f(mean (v - u)^2)
+// RectifiedFlow: x_0 is noise. SourceBridge: x_0 is the source picture. x_1 is the target.
+// A network that predicts an edit e of the source, x_1 = source + e, has the velocity
+//     flow: v = (source + e - x_t) / (1 - t)          bridge: v = e
+// f is the identity, or log(. + 5e-4): every sample then counts by its relative error, faint edits as much as strong ones.
+#pragma once
+
+#include <algorithm>
+#include <array>
+#include <cmath>
+#include <span>
+
+#include "wu/core/workspace.hpp"
+#include "wu/ops/losses.hpp"
+
+namespace wu::diffusion {
+
+/// From noise; the default path.
+struct RectifiedFlow {
+  static constexpr bool from_noise = true;
+  /// dv/de; 1 - t is kept from 0, where the division would only blow up rounding.
+  static double edit_factor(double t) { return 1 / std::max(1 - t, 0.05); }
+};
+
+/// From the source picture to the target.
+struct SourceBridge {
+  static constexpr bool from_noise = false;
+  static double edit_factor(double) { return 1; }
+};
+
+/// What the network's output means.
+enum class Predicts { velocity, edit };
+
+/// f and f' of a sample's mean squared error.
+struct MeanSquared {
+  static double value(double mse) { return mse; }
+  static double slope(double) { return 1; }
+};
+struct LogMeanSquared {
+  static constexpr double floor = 5e-4;
+  static double value(double mse) { return std::log(mse + floor); }
+  static double slope(double mse) { return 1 / (mse + floor); }
+};
+
+template <class Path = RectifiedFlow, Predicts Output = Predicts::velocity, class Loss = MeanSquared>
+struct DiffusionStep {
+  using path = Path;
+  static constexpr Predicts predicts = Output;
+
+  /// x_t for samples at times t. All views: (b, ...), b = t.size().
+  static void interpolate(auto x_t, auto x_0, auto x_1, std::span<const double> t) {
+    const Index per_sample = check("interpolate", x_t, x_0, x_1, t);
+    for (std::size_t s = 0; s < t.size(); ++s)
+      for (Index k = static_cast<Index>(s) * per_sample; k < static_cast<Index>(s + 1) * per_sample; ++k)
+        x_t[k] = static_cast<value_of<decltype(x_t)>>((1 - t[s]) * static_cast<double>(x_0[k]) + t[s] * static_cast<double>(x_1[k]));
+  }
+
+  /// The velocity from the network's output. For Predicts::velocity it is the output; source is then not read.
+  static void velocity(auto v, auto output, auto x_t, auto source, std::span<const double> t) {
+    const Index per_sample = check("velocity", v, output, x_t, t);
+    using T = value_of<decltype(v)>;
+    for (std::size_t s = 0; s < t.size(); ++s) {
+      const T factor = static_cast<T>(Path::edit_factor(t[s]));
+      for (Index k = static_cast<Index>(s) * per_sample; k < static_cast<Index>(s + 1) * per_sample; ++k) {
+        if constexpr (Output == Predicts::velocity || !Path::from_noise) v[k] = output[k];
+        else v[k] = (source[k] + output[k] - x_t[k]) * factor;
+      }
+    }
+  }
+
+  /// The loss, and its gradient with respect to the network's output (overwritten). per_sample receives each sample's mean
+  /// squared error of the velocity.
+  static double loss(auto& ctx, Workspace& ws, auto doutput /* = */, View<double, dyn> per_sample, auto output, auto x_t, auto source, auto x_0, auto x_1,
+                     std::span<const double> t) {
+    const Index count = check("loss", output, x_0, x_1, t), samples = static_cast<Index>(t.size());
+    using T = value_of<decltype(output)>;
+    const Workspace::Scope scope(ws);
+    const auto v = ws.take<T, dyn, 1>(output.size()), u = ws.take<T, dyn, 1>(output.size());
+    velocity(v, output, x_t, source, t);
+    for (Index k = 0; k < output.size(); ++k) u[k] = x_1[k] - x_0[k];
+    mse_forward(ctx, per_sample, as_const(v), as_const(u));
+    double total = 0;
+    const auto weights = ws.take<double, dyn>(samples);
+    for (Index s = 0; s < samples; ++s) {
+      total += Loss::value(per_sample[s]) / static_cast<double>(samples);
+      const double chain = Output == Predicts::edit ? Path::edit_factor(t[static_cast<std::size_t>(s)]) : 1;
+      weights[s] = Loss::slope(per_sample[s]) / static_cast<double>(samples) * chain;
+    }
+    const View<T, dyn, 1> gradient(doutput.data, count * samples);
+    mse_backward(ctx, gradient, as_const(v), as_const(u), std::span<const double>(weights.data, static_cast<std::size_t>(samples)));
+    return total;
+  }
+
+ private:
+  static Index check(const char* what, const auto& a, const auto& b, const auto& c, std::span<const double> t) {
+    if (t.empty() || a.size() != b.size() || a.size() != c.size() || a.size() % static_cast<Index>(t.size()) != 0)
+      throw ShapeError(message("diffusion step, ", what, ": expected tensors of one size for ", t.size(), " samples, found ", a.size(), ", ", b.size(), " and ", c.size(), " values"));
+    return a.size() / static_cast<Index>(t.size());
+  }
+};
+
+}  // namespace wu::diffusion

@@ -1,0 +1,150 @@
+// One block of the generator: self attentions over groups of the grid's axes in a given order, cross attention to the
+// condition, feed-forward; each residual and pre-norm.                                            paper section 3.5, figure 5
+//     x += Attend_k(RMSNorm(x; norm_k))  for each k       x += Cross(RMSNorm(x), u)       x += FeedForward(RMSNorm(x))
+// x: (b * grid, C), positions of one sample contiguous   u: (b * L, C), not normed again
+#pragma once
+
+#include <array>
+#include <tuple>
+
+#include "wu/generator/grid.hpp"
+#include "wu/nn/attention.hpp"
+#include "wu/nn/feed_forward.hpp"
+#include "wu/nn/norm.hpp"
+
+namespace wu {
+
+/// Self attention over the axes it names, within groups that share the others; rotary positions on each attended axis.
+/// Field is its parameters' name in the checkpoint. Over a Grid it becomes FactorizedAttention<...>::over<Grid, C, D>.
+template <Name Field, Name... Axes>
+struct FactorizedAttention {
+  static_assert(sizeof...(Axes) > 0, "FactorizedAttention: name at least one axis to attend over");
+  static constexpr auto field = Field;
+
+  template <class G, Index C, Index HeadWidth>
+  struct over : Attention<C, HeadWidth> {
+    static constexpr auto rotary_axes = G::template rotary<HeadWidth, Axes...>();
+    static AttentionRows rows(Index batch) { return G::template attend<Axes...>(batch); }
+  };
+};
+
+/// Which self attentions a block has, in order.
+template <class... Attentions>
+struct BlockOrder {};
+
+/// The order and the names of the released checkpoint: over layers, then within a layer.
+using ReleasedOrder = BlockOrder<FactorizedAttention<"self_attn_n", "layer">, FactorizedAttention<"self_attn_hw", "token", "rank">>;
+/// The paper's order: within a layer, then over layers.
+using PaperOrder = BlockOrder<FactorizedAttention<"self_attn_hw", "token", "rank">, FactorizedAttention<"self_attn_n", "layer">>;
+
+template <class Order, class G, Index C, Index HeadWidth>
+struct GeneratorBlock;
+
+template <class... Attentions, class G, Index C, Index HeadWidth>
+struct GeneratorBlock<BlockOrder<Attentions...>, G, C, HeadWidth> {
+  static constexpr std::size_t self_count = sizeof...(Attentions);
+  static constexpr Index hidden = 4 * C;
+  template <std::size_t I>
+  using Self = typename std::tuple_element_t<I, std::tuple<Attentions...>>::template over<G, C, HeadWidth>;
+  using Cross = Attention<C, HeadWidth>;
+  using Hidden = FeedForward<C, hidden>;
+
+  template <class T>
+  struct Parameters {
+    std::array<typename RMSNorm<C>::template Parameters<T>, self_count + 2> norm;
+    std::array<typename Cross::template Parameters<T>, self_count> self;
+    typename Cross::template Parameters<T> cross;
+    typename Hidden::template Parameters<T> feed_forward;
+
+    constexpr void visit(auto&& at) {
+      constexpr const char* fields[] = {Attentions::field.c_str()...};
+      constexpr const char* norms[] = {"norm1", "norm2", "norm3", "norm4", "norm5", "norm6"};
+      static_assert(self_count + 2 <= 6, "BlockOrder: at most four self attentions in a block");
+      for (std::size_t k = 0; k < self_count; ++k) at(norms[k], norm[k]), at(fields[k], self[k]);
+      at(norms[self_count], norm[self_count]);
+      at("self_attn_cross", cross);
+      at(norms[self_count + 1], norm[self_count + 1]);
+      at("feed_forward", feed_forward);
+    }
+  };
+
+  /// What all blocks share in one forward pass: the rotary tables and which rows attend to which.
+  template <class T, std::size_t QueryAxes, std::size_t KeyAxes>
+  struct Shared {
+    std::tuple<Rotary<T, Attentions::template over<G, C, HeadWidth>::rotary_axes.size()>...> rotary;
+    std::array<AttentionRows, self_count> rows;
+    Rotary<T, QueryAxes> cross_q;
+    Rotary<T, KeyAxes> cross_k;
+    AttentionRows cross_rows;
+  };
+
+  template <class T>
+  struct Saved {
+    std::array<View<const T, dyn, C>, self_count + 2> x;  // the input of each norm
+    std::array<View<T, dyn, C>, self_count + 2> normed;
+    std::array<View<accumulator_t<T>, dyn>, self_count + 2> inv_rms;
+    std::array<typename Cross::template Saved<T>, self_count> self;
+    typename Cross::template Saved<T> cross;
+    typename Hidden::template Saved<T> hidden;
+  };
+
+  /// Values kept for backward per position (the condition's k and v come on top, 2 C per condition row and block).
+  static constexpr Index saved_per_position =
+      static_cast<Index>(self_count) * 7 * C + 5 * C + (2 * hidden + 3 * C) + static_cast<Index>(self_count + 1) * (C / HeadWidth) + static_cast<Index>(self_count) + 2;
+
+  template <class T>
+  static Saved<T> forward(auto& ctx, Workspace& ws, View<T, dyn, C> y, View<const T, dyn, C> x, View<const T, dyn, C> u,
+                          const Parameters<const T>& p, const auto& shared) {
+    Saved<T> s;
+    auto norm = [&](std::size_t k) {
+      s.x[k] = x;
+      s.normed[k] = ws.take<T, dyn, C>(x.rows());
+      s.inv_rms[k] = ws.take<accumulator_t<T>, dyn>(x.rows());
+      rms_norm_forward(ctx, s.normed[k], s.inv_rms[k], x, p.norm[k].weight);
+      return as_const(s.normed[k]);
+    };
+    auto self = [&]<std::size_t K>(std::integral_constant<std::size_t, K>) {
+      const auto normed = norm(K);
+      const auto next = ws.take<T, dyn, C>(x.rows());
+      const auto& rotary = std::get<K>(shared.rotary);
+      s.self[K] = Cross::template forward<T>(ctx, ws, next, normed, normed, p.self[K], rotary, rotary, shared.rows[K]);
+      add(ctx, next, x);
+      x = next;
+    };
+    [&]<std::size_t... K>(std::index_sequence<K...>) { (self(std::integral_constant<std::size_t, K>{}), ...); }(std::make_index_sequence<self_count>{});
+    {
+      const auto normed = norm(self_count);
+      const auto next = ws.take<T, dyn, C>(x.rows());
+      s.cross = Cross::template forward<T>(ctx, ws, next, normed, u, p.cross, shared.cross_q, shared.cross_k, shared.cross_rows);
+      add(ctx, next, x);
+      x = next;
+    }
+    s.hidden = Hidden::template forward<T>(ctx, ws, y, norm(self_count + 1), p.feed_forward);
+    add(ctx, y, x);
+    return s;
+  }
+
+  /// dx comes in as the gradient of y and goes out as the gradient of x; du is added to.
+  template <class T>
+  static void backward(auto& ctx, Workspace& ws, View<T, dyn, C> dx /* in: dy, out: dx */, View<T, dyn, C> du /* += */, const Parameters<T>& dp,
+                       const Saved<T>& s, const Parameters<const T>& p, const auto& shared) {
+    const Workspace::Scope scope(ws);
+    const auto dnormed = ws.take<T, dyn, C>(dx.rows()), part = ws.take<T, dyn, C>(dx.rows());
+    auto through_norm = [&](std::size_t k) {
+      rms_norm_backward(ctx, part, dp.norm[k].weight, as_const(dnormed), s.x[k], as_const(s.inv_rms[k]), p.norm[k].weight);
+      add(ctx, dx, as_const(part));
+    };
+    Hidden::template backward<T>(ctx, ws, dnormed, dp.feed_forward, dx, s.hidden, p.feed_forward);
+    through_norm(self_count + 1);
+    Cross::template backward<T>(ctx, ws, dnormed, du, dp.cross, dx, s.cross, p.cross, shared.cross_q, shared.cross_k, shared.cross_rows);
+    through_norm(self_count);
+    auto self = [&]<std::size_t K>(std::integral_constant<std::size_t, K>) {
+      const auto& rotary = std::get<K>(shared.rotary);
+      Cross::template backward<T>(ctx, ws, dnormed, View<T, dyn, C>(), dp.self[K], dx, s.self[K], p.self[K], rotary, rotary, shared.rows[K]);
+      through_norm(K);
+    };
+    [&]<std::size_t... K>(std::index_sequence<K...>) { (self(std::integral_constant<std::size_t, self_count - 1 - K>{}), ...); }(std::make_index_sequence<self_count>{});
+  }
+};
+
+}  // namespace wu

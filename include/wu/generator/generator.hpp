@@ -1,0 +1,188 @@
+// The generator (Neural Network Transformer): from a condition to the tokens that are a backbone's adapters.
+//     u = RMSNorm(condition W_in^T + b)         x = prior, for every sample        x = Block_i(x, u), i = 0 .. N-1
+//     tokens = unfold(RMSNorm(x)) through proj_out_A for the first h_A tokens of a layer, through proj_out_B for the rest
+// condition: (b, L, input)   u: (b L, C)   x: (b n h w, C)   tokens: (b, n, h, r, d)         paper sections 3.3-3.6, eq. 6
+#pragma once
+
+#include <array>
+#include <type_traits>
+
+#include "wu/generator/block.hpp"
+#include "wu/generator/prior.hpp"
+#include "wu/generator/tokenizer.hpp"
+#include "wu/nn/initialise.hpp"
+
+namespace wu {
+
+template <Index C> struct Width { static constexpr Index value = C; };
+template <Index D> struct HeadWidth { static constexpr Index value = D; };
+template <Index N> struct Blocks { static constexpr Index value = N; };
+template <Index A> struct JoinedRanks { static constexpr Index value = A; };
+template <Index I> struct ConditionWidth { static constexpr Index value = I; };
+
+/// How the cross attention numbers its positions.
+enum class CrossRotary {
+  released,  ///< layer and flattened position (token * w + v), half of the head each
+  paper,     ///< layer half, token and rank a quarter each
+};
+
+/// A generator for the adapters that `TokensType` (Tokenizer<Rank, D>::of<Shape>) describes.
+template <class TokensType, class W, class HW, class NB, class JR, class CW, class Order = ReleasedOrder, CrossRotary Positions = CrossRotary::released>
+struct Generator {
+  using Tokens = TokensType;
+  static constexpr Index n = Tokens::layers, h = Tokens::tokens_per_layer, r = Tokens::rank, d = Tokens::token_width;
+  static constexpr Index C = W::value, D = HW::value, N = NB::value, a = JR::value, input = CW::value;
+  static_assert(r % a == 0, "Generator: the number of joined ranks must divide the rank");
+  static_assert(C % a == 0, "Generator: the number of joined ranks must divide the model width");
+  static_assert(C % D == 0, "Generator: the head width must divide the model width");
+  static_assert(D % (Positions == CrossRotary::paper ? 8 : 4) == 0,
+                "Generator: the head width must be a multiple of 4 (8 with the paper's cross positions), for rotary pairs");
+  static constexpr Index c = C / a, w = r / a, positions = n * h * w;
+
+  using Grid = wu::Grid<Axis<"layer", n>, Axis<"token", h>, Axis<"rank", w>>;
+  using Block = GeneratorBlock<Order, Grid, C, D>;
+  using Start = Prior<n, h, r, c, a>;
+  static constexpr std::size_t cross_axes = Positions == CrossRotary::paper ? 3 : 2;
+
+  template <class T>
+  struct Parameters {
+    typename Linear<input, C>::template Parameters<T> hidden_in;
+    typename RMSNorm<C>::template Parameters<T> norm_input, norm_tokens, norm_final;
+    View<T, h * r, c> hw_pos;
+    View<T, n, c> layer_pos;
+    std::array<typename Block::template Parameters<T>, static_cast<std::size_t>(N)> blocks;
+    typename Linear<c, d>::template Parameters<T> proj_out_A, proj_out_B;
+
+    /// Names as in the released checkpoint: all but hidden_in stand under "model.".
+    constexpr void visit(auto&& at) {
+      at("hidden_in", hidden_in);
+      at("model.norm_input", norm_input);
+      at("model.norm_tokens", norm_tokens);
+      at("model.hw_pos.weight", hw_pos);
+      at("model.layer_pos.weight", layer_pos);
+      at("model.blocks", blocks);
+      at("model.norm_final", norm_final);
+      at("model.proj_out_A", proj_out_A);
+      at("model.proj_out_B", proj_out_B);
+    }
+  };
+  static constexpr Index parameter_count = wu::parameter_count<Parameters<float>>();
+
+  /// Starting values (the paper gives only the last): matrices normal with variance 1 / fan_in, positions standard normal,
+  /// proj_out_A so that generated A have variance 1 / d, proj_out_B zero. Every generated B is then zero and the first step
+  /// runs the frozen backbone.                                                                        paper section 3.5
+  template <class T>
+  static void initialise(Parameters<T> p, std::uint64_t seed) {
+    wu::initialise(p, seed, "generator");
+    fill_normal(p.hw_pos, seed, "generator.hw_pos", 1);
+    fill_normal(p.layer_pos, seed, "generator.layer_pos", 1);
+    fill_normal(p.proj_out_A.weight, seed, "generator.proj_out_A", 1 / std::sqrt(static_cast<double>(c * d)));
+    fill(p.proj_out_B.weight, 0);
+  }
+
+  template <class T> using Shared = typename Block::template Shared<T, cross_axes, cross_axes>;
+
+  template <class T>
+  struct Saved {
+    View<const T, dyn, dyn, input> condition;
+    View<T, dyn, C> hidden, u, x, normed;
+    View<accumulator_t<T>, dyn> inv_rms_u, inv_rms;
+    typename Start::template Saved<T> prior;
+    std::array<typename Block::template Saved<T>, static_cast<std::size_t>(N)> blocks;
+    Shared<T> shared;
+  };
+
+  /// Writes tokens; what is returned lives in ws until the caller's scope ends. Throws ShapeError if the batch of tokens and
+  /// condition differ.
+  template <class T>
+  static Saved<T> forward(auto& ctx, Workspace& ws, typename Tokens::template Tokens<T> tokens, View<const T, dyn, dyn, input> condition, const Parameters<const T>& p) {
+    const Index b = condition.extent(0), L = condition.extent(1);
+    if (tokens.extent(0) != b || b < 1 || L < 1)
+      throw ShapeError(message("generator: expected tokens for ", b, " conditions of at least one row, found ", tokens.extent(0), " and length ", L));
+    Saved<T> s;
+    s.condition = condition;
+    s.hidden = ws.take<T, dyn, C>(b * L), s.u = ws.take<T, dyn, C>(b * L), s.inv_rms_u = ws.take<accumulator_t<T>, dyn>(b * L);
+    linear_forward(ctx, s.hidden, condition.flat(), p.hidden_in.weight, p.hidden_in.bias);
+    rms_norm_forward(ctx, s.u, s.inv_rms_u, as_const(s.hidden), p.norm_input.weight);
+
+    s.shared = share<T>(ws, b, L);
+    const auto start = ws.take<T, dyn, C>(positions);
+    s.prior = Start::template forward<T>(ctx, ws, start, {p.hw_pos, p.layer_pos}, p.norm_tokens.weight);
+    s.x = ws.take<T, dyn, C>(b * positions);
+    broadcast_rows_forward(ctx, s.x, as_const(start));
+    for (std::size_t i = 0; i < static_cast<std::size_t>(N); ++i) {
+      const auto y = ws.take<T, dyn, C>(b * positions);
+      s.blocks[i] = Block::template forward<T>(ctx, ws, y, s.x, s.u, p.blocks[i], s.shared);
+      s.x = y;
+    }
+    s.normed = ws.take<T, dyn, C>(b * positions), s.inv_rms = ws.take<accumulator_t<T>, dyn>(b * positions);
+    rms_norm_forward(ctx, s.normed, s.inv_rms, as_const(s.x), p.norm_final.weight);
+    each_slab(b, [&](Index rows_before, Index count, bool is_A) {
+      const auto& out = is_A ? p.proj_out_A : p.proj_out_B;
+      linear_forward(ctx, View<T, dyn, d>(tokens.data + rows_before * d, count), View<const T, dyn, c>(s.normed.data + rows_before * c, count), out.weight, out.bias);
+    });
+    return s;
+  }
+
+  /// Gradients of every weight (added) and of the condition (overwritten; null: not wanted) from those of the tokens.
+  template <class T>
+  static void backward(auto& ctx, Workspace& ws, View<T, dyn, dyn, input> dcondition /* = */, const Parameters<T>& dp /* += */,
+                       typename Tokens::template Tokens<const T> dtokens, const Saved<T>& s, const Parameters<const T>& p) {
+    const Workspace::Scope scope(ws);
+    const Index b = s.condition.extent(0);
+    const auto dnormed = ws.take<T, dyn, C>(b * positions), dx = ws.take<T, dyn, C>(b * positions);
+    each_slab(b, [&](Index rows_before, Index count, bool is_A) {
+      const auto& out = is_A ? p.proj_out_A : p.proj_out_B;
+      const auto& dout = is_A ? dp.proj_out_A : dp.proj_out_B;
+      linear_backward(ctx, View<T, dyn, c>(dnormed.data + rows_before * c, count), dout.weight, dout.bias,
+                      View<const T, dyn, d>(dtokens.data + rows_before * d, count), View<const T, dyn, c>(s.normed.data + rows_before * c, count), out.weight);
+    });
+    rms_norm_backward(ctx, dx, dp.norm_final.weight, as_const(dnormed), as_const(s.x), as_const(s.inv_rms), p.norm_final.weight);
+    const auto du = ws.take<T, dyn, C>(s.u.rows()), dhidden = ws.take<T, dyn, C>(s.u.rows());
+    zero(ctx, du);
+    for (std::size_t i = static_cast<std::size_t>(N); i-- > 0;)
+      Block::template backward<T>(ctx, ws, dx, du, dp.blocks[i], s.blocks[i], p.blocks[i], s.shared);
+    const auto dstart = ws.take<T, dyn, C>(positions);
+    zero(ctx, dstart);
+    broadcast_rows_backward(ctx, dstart, as_const(dx));
+    Start::template backward<T>(ctx, ws, {dp.hw_pos, dp.layer_pos}, dp.norm_tokens.weight, dstart, s.prior, p.norm_tokens.weight);
+    rms_norm_backward(ctx, dhidden, dp.norm_input.weight, as_const(du), as_const(s.hidden), as_const(s.inv_rms_u), p.norm_input.weight);
+    linear_backward(ctx, dcondition.flat(), dp.hidden_in.weight, dp.hidden_in.bias, as_const(dhidden), s.condition.flat(), p.hidden_in.weight);
+  }
+
+ private:
+  /// Calls f(rank rows before, count, is_A) for the A part and the B part of every layer of every sample.
+  template <class F>
+  static void each_slab(Index b, F&& f) {
+    for (Index l = 0; l < b * n; ++l) {
+      f(l * h * r, Tokens::tokens_A * r, true);
+      f((l * h + Tokens::tokens_A) * r, Tokens::tokens_B * r, false);
+    }
+  }
+
+  /// Rotary tables and attended rows for b samples and condition length L.                       angles: paper section 3.5
+  template <class T>
+  static Shared<T> share(Workspace& ws, Index b, Index L) {
+    Shared<T> shared;
+    [&]<std::size_t... K>(std::index_sequence<K...>) {
+      ((std::get<K>(shared.rotary) = std::remove_reference_t<decltype(std::get<K>(shared.rotary))>::make(ws, Block::template Self<K>::rotary_axes),
+        shared.rows[K] = Block::template Self<K>::rows(b)),
+       ...);
+    }(std::make_index_sequence<Block::self_count>{});
+    const Index s = std::max(h, w);
+    if constexpr (Positions == CrossRotary::paper) {
+      shared.cross_q = Rotary<T, 3>::make(ws, {RotaryAxis{D / 2, h * w, n, 0}, RotaryAxis{D / 4, w, h, 0}, RotaryAxis{D / 4, 1, w, 0}});
+      shared.cross_k = Rotary<T, 3>::make(ws, {RotaryAxis{D / 2, 1, L, s}, RotaryAxis{D / 4, 1, L, s}, RotaryAxis{D / 4, 1, L, s}});
+    } else {
+      shared.cross_q = Rotary<T, 2>::make(ws, {RotaryAxis{D / 2, h * w, n, 0}, RotaryAxis{D / 2, 1, h * w, 0}});
+      shared.cross_k = Rotary<T, 2>::make(ws, {RotaryAxis{D / 2, 1, L, s}, RotaryAxis{D / 2, 1, L, s}});
+    }
+    shared.cross_rows.query_group.push({b, positions});
+    shared.cross_rows.query.push({positions, 1});
+    shared.cross_rows.key_group.push({b, L});
+    shared.cross_rows.key.push({L, 1});
+    return shared;
+  }
+};
+
+}  // namespace wu

@@ -1,0 +1,53 @@
+// The prior: learned positions of the token grid, the same for every condition.                       paper section 3.5
+//     x(l, t, v) = RMSNorm(hw_pos[t, ranks v a .. v a + a-1] + layer_pos[l] repeated a times)
+// hw_pos: (h * r, c)   layer_pos: (n, c)   x: (n * h * w, C), C = a c, w = r / a. Joining a consecutive rank rows into one
+// position is a matter of reading: hw_pos (h r, c) is (h w, C) as it lies.
+#pragma once
+
+#include "wu/core/workspace.hpp"
+#include "wu/nn/norm.hpp"
+#include "wu/ops/elementwise.hpp"
+
+namespace wu {
+
+template <Index Layers, Index TokensPerLayer, Index Rank, Index RowWidth, Index Joined>
+struct Prior {
+  static constexpr Index C = RowWidth * Joined, positions = TokensPerLayer * Rank / Joined;
+
+  template <class T>
+  struct Parameters {
+    View<T, TokensPerLayer * Rank, RowWidth> hw;
+    View<T, Layers, RowWidth> layer;
+  };
+
+  template <class T>
+  struct Saved {
+    View<T, dyn, C> sum;
+    View<accumulator_t<T>, dyn> inv_rms;
+  };
+
+  template <class T>
+  static Saved<T> forward(auto& ctx, Workspace& ws, View<T, dyn, C> x, const Parameters<const T>& p, View<const T, C> gain) {
+    Saved<T> s{ws.take<T, dyn, C>(x.rows()), ws.take<accumulator_t<T>, dyn>(x.rows())};
+    for (Index l = 0; l < Layers; ++l)
+      for (Index k = 0; k < positions * C; ++k)
+        s.sum[l * positions * C + k] = static_cast<T>(p.hw[k] + p.layer[l * RowWidth + k % RowWidth]);
+    rms_norm_forward(ctx, x, s.inv_rms, as_const(s.sum), gain);
+    return s;
+  }
+
+  template <class T>
+  static void backward(auto& ctx, Workspace& ws, const Parameters<T>& dp, View<T, C> dgain, View<const T, dyn, C> dx, const Saved<T>& s, View<const T, C> gain) {
+    const Workspace::Scope scope(ws);
+    const auto dsum = ws.take<T, dyn, C>(dx.rows());
+    rms_norm_backward(ctx, dsum, dgain, dx, as_const(s.sum), as_const(s.inv_rms), gain);
+    for (Index l = 0; l < Layers; ++l)
+      for (Index k = 0; k < positions * C; ++k) {
+        const T g = dsum[l * positions * C + k];
+        dp.hw[k] += g;
+        dp.layer[l * RowWidth + k % RowWidth] += g;
+      }
+  }
+};
+
+}  // namespace wu

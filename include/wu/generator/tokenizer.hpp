@@ -1,0 +1,148 @@
+// Tokens and adapters are the same numbers: where each entry of module m's A and B lies among the tokens of a layer.
+// Tokens of a layer: (h, r, d), h = h_A + h_B; every A in module order, then every B; a matrix begins on a token of its own
+// and takes ceil(values / (r d)) tokens.                                                      paper section 3.4, figure 4
+//   flat           the matrix row-major, A as (E, r, in), B as (E, out, r), fills tokens of r*d values one after the other;
+//                  the last token's tail is padding
+//   rank_anchored  d divides every width; token k of an expert's A is A[:, k d : (k+1) d], of its B transpose(B)[:, k d : (k+1) d]
+#pragma once
+
+#include <array>
+#include <limits>
+
+#include "wu/generator/adapted.hpp"
+#include "wu/ops/lora.hpp"
+
+namespace wu {
+
+enum class Layout { flat, rank_anchored };
+
+template <Index Rank, Index D, Layout TokenLayout = Layout::flat>
+struct Tokenizer {
+  static_assert(Rank > 0 && D > 0, "Tokenizer: rank and token width must be positive");
+
+  template <class Shape>
+  struct of {
+    using shape = Shape;
+    static constexpr Index layers = Shape::layers, rank = Rank, token_width = D, values_per_token = Rank * D;
+    static constexpr Layout layout = TokenLayout;
+    static constexpr std::size_t module_count = Shape::module_count;
+    static constexpr const auto& modules = Shape::modules;
+    static_assert(TokenLayout == Layout::flat || Shape::gcd_width % D == 0,
+                  "Tokenizer: the rank-anchored layout needs a token width that divides every adapted width; use "
+                  "wu::gcd_width<Shape> or a divisor of it, or Layout::flat");
+
+    static constexpr Index tokens_of(Index values) { return (values + values_per_token - 1) / values_per_token; }
+    /// First token of module m's A and B, all B after all A.
+    static constexpr std::array<Index, module_count + 1> first_A = [] {
+      std::array<Index, module_count + 1> at{};
+      for (std::size_t m = 0; m < module_count; ++m) at[m + 1] = at[m] + tokens_of(modules[m].experts * Rank * modules[m].in);
+      return at;
+    }();
+    static constexpr Index tokens_A = first_A[module_count];
+    static constexpr std::array<Index, module_count + 1> first_B = [] {
+      std::array<Index, module_count + 1> at{tokens_A};
+      for (std::size_t m = 0; m < module_count; ++m) at[m + 1] = at[m] + tokens_of(modules[m].experts * Rank * modules[m].out);
+      return at;
+    }();
+    static constexpr Index tokens_per_layer = first_B[module_count], tokens_B = tokens_per_layer - tokens_A;
+    static constexpr Index values_per_layer = tokens_per_layer * values_per_token, values = layers * values_per_layer;
+    /// Entries of all adapters of one request, padding not counted.
+    static constexpr Index adapter_values = [] {
+      Index n = 0;
+      for (const AdaptedModule& m : modules) n += m.experts * Rank * (m.in + m.out);
+      return layers * n;
+    }();
+
+    /// (batch, layer, token, rank, width)
+    template <class T> using Tokens = View<T, dyn, layers, tokens_per_layer, Rank, D>;
+
+    /// The module of this name; module_count if there is none.
+    static constexpr std::size_t find(std::string_view name) {
+      for (std::size_t m = 0; m < module_count; ++m)
+        if (modules[m].named(name)) return m;
+      return module_count;
+    }
+
+    /// Where A(e, i, j) of module m lies within its layer's tokens; i < rank, j < in.
+    static constexpr Index at_A(std::size_t m, Index e, Index i, Index j) {
+      const Index start = first_A[m] * values_per_token;
+      if constexpr (TokenLayout == Layout::flat) return start + (e * Rank + i) * modules[m].in + j;
+      else return start + ((e * (modules[m].in / D) + j / D) * Rank + i) * D + j % D;
+    }
+    /// Where B(e, o, i) lies; o < out, i < rank.
+    static constexpr Index at_B(std::size_t m, Index e, Index o, Index i) {
+      const Index start = first_B[m] * values_per_token;
+      if constexpr (TokenLayout == Layout::flat) return start + (e * modules[m].out + o) * Rank + i;
+      else return start + ((e * (modules[m].out / D) + o / D) * Rank + i) * D + o % D;
+    }
+
+    /// Calls f(place in the layer's tokens, place in the matrix) for every entry of module m's A (E, r, in) or B (E, out, r).
+    template <class F>
+    static constexpr void each_A(std::size_t m, F&& f) {
+      Index k = 0;
+      for (Index e = 0; e < modules[m].experts; ++e)
+        for (Index i = 0; i < Rank; ++i)
+          for (Index j = 0; j < modules[m].in; ++j) f(at_A(m, e, i, j), k++);
+    }
+    template <class F>
+    static constexpr void each_B(std::size_t m, F&& f) {
+      Index k = 0;
+      for (Index e = 0; e < modules[m].experts; ++e)
+        for (Index o = 0; o < modules[m].out; ++o)
+          for (Index i = 0; i < Rank; ++i) f(at_B(m, e, o, i), k++);
+    }
+
+    /// One layer's tokens from its matrices: A[m] (E, r, in), B[m] (E, out, r). Padding becomes NaN, so that a loss on tokens
+    /// can mask it.
+    template <class T>
+    static void tokenize(T* layer_tokens, const std::array<const T*, module_count>& A, const std::array<const T*, module_count>& B) {
+      std::fill_n(layer_tokens, values_per_layer, static_cast<T>(std::numeric_limits<float>::quiet_NaN()));
+      for (std::size_t m = 0; m < module_count; ++m) {
+        each_A(m, [&](Index at, Index k) { layer_tokens[at] = A[m][k]; });
+        each_B(m, [&](Index at, Index k) { layer_tokens[at] = B[m][k]; });
+      }
+    }
+    /// tokenize's transpose: the matrices' gradients from the tokens'. Overwrites; what reaches padding is dropped.
+    template <class T>
+    static void tokenize_transpose(const std::array<T*, module_count>& dA, const std::array<T*, module_count>& dB, const T* dtokens) {
+      detokenize(dA, dB, dtokens);
+    }
+
+    /// The matrices from one layer's tokens; padding is ignored.
+    template <class T>
+    static void detokenize(const std::array<T*, module_count>& A, const std::array<T*, module_count>& B, const T* layer_tokens) {
+      for (std::size_t m = 0; m < module_count; ++m) {
+        each_A(m, [&](Index at, Index k) { A[m][k] = layer_tokens[at]; });
+        each_B(m, [&](Index at, Index k) { B[m][k] = layer_tokens[at]; });
+      }
+    }
+    /// detokenize's transpose: the tokens' gradient from the matrices'. Overwrites; padding gets 0.
+    template <class T>
+    static void detokenize_transpose(T* dtokens, const std::array<const T*, module_count>& dA, const std::array<const T*, module_count>& dB) {
+      std::fill_n(dtokens, values_per_layer, T(0));
+      for (std::size_t m = 0; m < module_count; ++m) {
+        each_A(m, [&](Index at, Index k) { dtokens[at] = dA[m][k]; });
+        each_B(m, [&](Index at, Index k) { dtokens[at] = dB[m][k]; });
+      }
+    }
+
+    /// The adapter of one module of one layer for every request of the batch, as a view into the tokens: nothing is copied.
+    template <Name Module, class T, Index... E>
+    static auto adapter(View<T, E...> tokens, Index layer) {
+      static_assert(find(Module.view()) < module_count, "Tokenizer::adapter: the adapted shape has no module of this name");
+      static_assert(TokenLayout == Layout::flat, "Tokenizer::adapter: only flat tokens are adapters as they lie; detokenize rank-anchored ones");
+      constexpr std::size_t m = find(Module.view()) < module_count ? find(Module.view()) : 0;
+      static_assert(modules[m].experts == 1, "Tokenizer::adapter: this module is a group of experts");
+      AdapterView<T, modules[m].in, modules[m].out, Rank> view;
+      if (!tokens.data) return view;
+      T* const start = tokens.data + layer * values_per_layer;
+      view.A = start + first_A[m] * values_per_token;
+      view.B = start + first_B[m] * values_per_token;
+      view.stride = values;
+      view.count = tokens.extent(0);
+      return view;
+    }
+  };
+};
+
+}  // namespace wu

@@ -1,0 +1,69 @@
+// Multi-head attention with its four projections and rotary positions, on groups of rows. Self attention takes the same rows
+// for both sides, cross attention takes keys and values from a memory u that is not normed again.       paper section 3.5
+//     q = rope(x W_q), k = rope(u W_k), v = u W_v;   y = attention(q, k, v) W_o.        x, y: (rows, C)   u: (memory rows, C)
+#pragma once
+
+#include "wu/nn/linear.hpp"
+#include "wu/ops/attention.hpp"
+#include "wu/ops/elementwise.hpp"
+#include "wu/ops/rope.hpp"
+
+namespace wu {
+
+template <Index C, Index HeadWidth>
+struct Attention {
+  static_assert(C % HeadWidth == 0, "Attention: the head width must divide the model width");
+  static constexpr Index heads = C / HeadWidth;
+
+  template <class T>
+  struct Parameters {
+    typename Linear<C, C>::template Parameters<T> W_q, W_k, W_v, W_o;
+    constexpr void visit(auto&& at) { at("W_q", W_q); at("W_k", W_k); at("W_v", W_v); at("W_o", W_o); }
+  };
+
+  template <class T>
+  struct Saved {
+    View<const T, dyn, C> x, u;
+    View<T, dyn, C> q, k, v, mixed;
+    View<accumulator_t<T>, dyn, heads> lse;
+    static constexpr Index values_per_query = 2 * C, values_per_key = 2 * C;
+  };
+
+  template <class T>
+  static Saved<T> forward(auto& ctx, Workspace& ws, View<T, dyn, C> y, View<const T, dyn, C> x, View<const T, dyn, C> u,
+                          const Parameters<const T>& p, const auto& rotary_q, const auto& rotary_k, const AttentionRows& rows) {
+    Saved<T> s{x, u, ws.take<T, dyn, C>(x.rows()), ws.take<T, dyn, C>(u.rows()), ws.take<T, dyn, C>(u.rows()),
+               ws.take<T, dyn, C>(x.rows()), ws.take<accumulator_t<T>, dyn, heads>(x.rows())};
+    linear_forward(ctx, s.q, x, p.W_q.weight, p.W_q.bias);
+    linear_forward(ctx, s.k, u, p.W_k.weight, p.W_k.bias);
+    linear_forward(ctx, s.v, u, p.W_v.weight, p.W_v.bias);
+    rope_forward<HeadWidth>(ctx, s.q, rotary_q);
+    rope_forward<HeadWidth>(ctx, s.k, rotary_k);
+    attention_forward<HeadWidth>(ctx, ws, s.mixed, s.lse, as_const(s.q), as_const(s.k), as_const(s.v), rows);
+    linear_forward(ctx, y, s.mixed, p.W_o.weight, p.W_o.bias);
+    return s;
+  }
+
+  /// du null: the same rows on both sides; their gradient is all in dx. Else du is added to.
+  template <class T>
+  static void backward(auto& ctx, Workspace& ws, View<T, dyn, C> dx /* = */, View<T, dyn, C> du /* += */, const Parameters<T>& dp,
+                       View<const T, dyn, C> dy, const Saved<T>& s, const Parameters<const T>& p, const auto& rotary_q,
+                       const auto& rotary_k, const AttentionRows& rows) {
+    const Workspace::Scope scope(ws);
+    auto dmixed = ws.take<T, dyn, C>(s.x.rows()), dq = ws.take<T, dyn, C>(s.x.rows());
+    auto dk = ws.take<T, dyn, C>(s.u.rows()), dv = ws.take<T, dyn, C>(s.u.rows()), part = ws.take<T, dyn, C>(s.u.rows());
+    linear_backward(ctx, dmixed, dp.W_o.weight, dp.W_o.bias, dy, s.mixed, p.W_o.weight);
+    attention_backward<HeadWidth>(ctx, ws, dq, dk, dv, as_const(dmixed), as_const(s.mixed), as_const(s.lse), as_const(s.q),
+                                  as_const(s.k), as_const(s.v), rows);
+    rope_backward<HeadWidth>(ctx, dq, rotary_q);
+    rope_backward<HeadWidth>(ctx, dk, rotary_k);
+    linear_backward(ctx, dx, dp.W_q.weight, dp.W_q.bias, dq, s.x, p.W_q.weight);
+    const auto into = du.data ? du : dx;
+    linear_backward(ctx, part, dp.W_k.weight, dp.W_k.bias, dk, s.u, p.W_k.weight);
+    add(ctx, into, part);
+    linear_backward(ctx, part, dp.W_v.weight, dp.W_v.bias, dv, s.u, p.W_v.weight);
+    add(ctx, into, part);
+  }
+};
+
+}  // namespace wu

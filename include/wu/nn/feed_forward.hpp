@@ -1,0 +1,46 @@
+// The feed-forward part of a transformer block:  y = fc2(SiLU(fc1(x))).   x, y: (rows, C)
+#pragma once
+
+#include "wu/core/workspace.hpp"
+#include "wu/nn/linear.hpp"
+#include "wu/ops/activations.hpp"
+
+namespace wu {
+
+template <Index C, Index Hidden>
+struct FeedForward {
+  template <class T>
+  struct Parameters {
+    typename Linear<C, Hidden>::template Parameters<T> fc1;
+    typename Linear<Hidden, C>::template Parameters<T> fc2;
+    constexpr void visit(auto&& at) { at("fc1", fc1); at("fc2", fc2); }
+  };
+
+  template <class T>
+  struct Saved {
+    View<const T, dyn, C> x;
+    View<T, dyn, Hidden> up, activated;
+    static constexpr Index values_per_row = 2 * Hidden;
+  };
+
+  template <class T>
+  static Saved<T> forward(auto& ctx, Workspace& ws, View<T, dyn, C> y, View<const T, dyn, C> x, const Parameters<const T>& p) {
+    Saved<T> s{x, ws.take<T, dyn, Hidden>(x.rows()), ws.take<T, dyn, Hidden>(x.rows())};
+    linear_forward(ctx, s.up, x, p.fc1.weight, p.fc1.bias);
+    silu_forward(ctx, s.activated, s.up);
+    linear_forward(ctx, y, s.activated, p.fc2.weight, p.fc2.bias);
+    return s;
+  }
+
+  template <class T>
+  static void backward(auto& ctx, Workspace& ws, View<T, dyn, C> dx, const Parameters<T>& dp, View<const T, dyn, C> dy,
+                       const Saved<T>& s, const Parameters<const T>& p) {
+    const Workspace::Scope scope(ws);
+    auto dhidden = ws.take<T, dyn, Hidden>(dy.rows());
+    linear_backward(ctx, dhidden, dp.fc2.weight, dp.fc2.bias, dy, s.activated, p.fc2.weight);
+    silu_backward(ctx, dhidden, dhidden, s.up);
+    linear_backward(ctx, dx, dp.fc1.weight, dp.fc1.bias, dhidden, s.x, p.fc1.weight);
+  }
+};
+
+}  // namespace wu

@@ -1,0 +1,35 @@
+// Starting values: matrices normal with variance 1 / fan_in (LeCun et al. 1998), norms' gains 1, biases 0. Modules that start
+// otherwise (a zero projection, position tables) set their own tensors after this.
+#pragma once
+
+#include <cmath>
+#include <string>
+
+#include "wu/core/parameters.hpp"
+#include "wu/core/random.hpp"
+
+namespace wu {
+
+/// Fills view with normal values of the given standard deviation, from the stream (seed, name).
+template <class T, Index... E>
+void fill_normal(View<T, E...> view, std::uint64_t seed, std::string_view name, double deviation) {
+  Random random(seed, name);
+  for (T& v : view) v = static_cast<T>(static_cast<float>(deviation * random.normal()));
+}
+
+template <class T, Index... E>
+void fill(View<T, E...> view, double value) {
+  for (T& v : view) v = static_cast<T>(static_cast<float>(value));
+}
+
+/// Every tensor under p by its name and rank. The same seed gives the same values on every machine with the same libm.
+template <class P>
+void initialise(P& p, std::uint64_t seed, const std::string& purpose) {
+  for_each_parameter(p, [&](const std::string& name, auto& view) {
+    if constexpr (std::remove_cvref_t<decltype(view)>::rank >= 2)
+      fill_normal(view, seed, purpose + "." + name, 1 / std::sqrt(static_cast<double>(view.width)));
+    else fill(view, name.ends_with("bias") ? 0 : 1);
+  });
+}
+
+}  // namespace wu

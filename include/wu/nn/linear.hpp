@@ -1,0 +1,58 @@
+// A linear layer's parameters, and the layer with a low-rank adapter beside it.
+#pragma once
+
+#include "wu/ops/linear.hpp"
+#include "wu/ops/lora.hpp"
+
+namespace wu {
+
+/// y = x W^T + b.   x: (rows, In)   y: (rows, Out)
+template <Index In, Index Out>
+struct Linear {
+  static constexpr Index in = In, out = Out;
+
+  template <class T>
+  struct Parameters {
+    View<T, Out, In> weight;
+    View<T, Out> bias;
+    constexpr void visit(auto&& at) { at("weight", weight); at("bias", bias); }
+  };
+
+  static void forward(auto& ctx, auto y, auto x, const auto& p) { linear_forward(ctx, y, x, p.weight, p.bias); }
+  /// dx may be null. dp's views may be null: a frozen layer.
+  static void backward(auto& ctx, auto dx /* = */, const auto& dp /* += */, auto dy, auto x, const auto& p) {
+    linear_backward(ctx, dx, dp.weight, dp.bias, dy, x, p.weight);
+  }
+};
+
+/// y_s = x_s W^T + b + scale * (x_s A_k^T) B_k^T, k = which[s]: a frozen layer with each sample's own adapter beside it.
+/// Without adapters (null A) it is the frozen layer, bit for bit.                                     paper section 3.2
+template <Index In, Index Out, Index Rank>
+struct LoRALinear {
+  static constexpr Index in = In, out = Out, rank = Rank;
+  template <class T> using Parameters = typename Linear<In, Out>::template Parameters<T>;
+
+  /// What backward needs beside x: x A^T, (rows, Rank); null without adapters.
+  template <class T> using Saved = View<T, dyn, Rank>;
+
+  template <class T>
+  static Saved<T> forward(auto& ctx, Workspace& ws, View<T, dyn, Out> y, View<const T, dyn, In> x, const auto& p,
+                          AdapterView<const T, In, Out, Rank> adapter, std::span<const Index> which, double scale) {
+    Saved<T> xa;
+    if (adapter.A) xa = ws.take<T, dyn, Rank>(x.rows());
+    linear_forward(ctx, y, x, p.weight, p.bias);
+    if (adapter.A) lora_forward(ctx, ws, y, xa, x, adapter, which, scale);
+    return xa;
+  }
+
+  template <class T>
+  static void backward(auto& ctx, Workspace& ws, View<T, dyn, In> dx /* = */, const auto& dp /* += */,
+                       AdapterView<T, In, Out, Rank> dadapter /* += */, View<const T, dyn, Out> dy, View<const T, dyn, In> x,
+                       const Saved<T>& xa, const auto& p, AdapterView<const T, In, Out, Rank> adapter,
+                       std::span<const Index> which, double scale) {
+    linear_backward(ctx, dx, dp.weight, dp.bias, dy, x, p.weight);
+    if (adapter.A) lora_backward(ctx, ws, dx, dadapter, dy, x, xa, adapter, which, scale);
+  }
+};
+
+}  // namespace wu

@@ -1,0 +1,142 @@
+// Multi-head attention within groups of rows: self, cross, and over any axes of a grid.       Vaswani et al. 2017, section 3.2
+// For each group g, head e, query i:   s_j = q_i . k_j / sqrt(D)    p_j = exp(s_j - lse)    lse = log sum_j exp(s_j)
+//                                      out_i = sum_j p_j v_j
+// Backward, with delta_i = dout_i . out_i:   dv_j = sum_i p_ij dout_i      ds_ij = p_ij (dout_i . v_j - delta_i) / sqrt(D)
+//                                            dq_i = sum_j ds_ij k_j        dk_j = sum_i ds_ij q_i
+// Only lse (rows of q, heads) is kept for backward: scores are computed again, so memory grows linearly with the sequence.
+// Backward overwrites dq, dk and dv.
+#pragma once
+
+#include <array>
+#include <cmath>
+#include <limits>
+
+#include "wu/core/workspace.hpp"
+#include "wu/ops/reference.hpp"
+
+namespace wu {
+
+/// Numbers 0 .. size-1 mapped to rows through nested axes, outermost first: row = sum of digit * stride.
+struct RowMap {
+  struct Axis {
+    Index size = 1, stride = 0;
+  };
+  std::array<Axis, 4> axes{};
+
+  constexpr Index size() const { return axes[0].size * axes[1].size * axes[2].size * axes[3].size; }
+  constexpr Index operator()(Index i) const {
+    Index row = 0;
+    for (std::size_t a = axes.size(); a-- > 0;) {
+      row += i % axes[a].size * axes[a].stride;
+      i /= axes[a].size;
+    }
+    return row;
+  }
+  /// Adds an axis inside all others; neighbours that lie one after the other in memory become one.
+  constexpr void push(Axis axis) {
+    if (axis.size == 1) return;
+    Axis& last = axes[3];
+    if (last.size > 1 && last.stride == axis.size * axis.stride) {
+      last = {last.size * axis.size, axis.stride};
+      return;
+    }
+    if (axes[0].size > 1) throw ShapeError("attention: more than four separate axes in one row map");
+    for (std::size_t a = 0; a + 1 < axes.size(); ++a) axes[a] = axes[a + 1];
+    last = axis;
+  }
+  /// All rows lie `stride` apart.
+  constexpr bool regular() const { return axes[2].size == 1 && axes[1].size == 1 && axes[0].size == 1; }
+};
+
+/// Which rows attend to which: query i of group g is row query_group(g) + query(i) of q and out; key j likewise of k and v.
+/// No key row may belong to two groups.
+struct AttentionRows {
+  RowMap query_group, query, key_group, key;
+  constexpr Index groups() const { return query_group.size(); }
+};
+
+namespace detail {
+template <Index WidthOfQ, Index WidthOfK, Index WidthOfV, Index D>
+struct AttentionWidths {
+  static_assert(WidthOfQ == WidthOfK && WidthOfK == WidthOfV, "attention: q, k and v must have the same width");
+  static_assert(WidthOfQ % D == 0, "attention: the head width must divide the width of q");
+  static constexpr Index heads = WidthOfQ / D;
+};
+inline void check_attention(const AttentionRows& rows, Index rows_q, Index rows_k) {
+  if (rows.key_group.size() != rows.groups() || rows.groups() * rows.query.size() != rows_q ||
+      rows.groups() * rows.key.size() != rows_k)
+    throw ShapeError(message("attention: expected ", rows.groups(), " groups of ", rows.query.size(), " queries and ",
+                             rows.key.size(), " keys, found ", rows_q, " rows of q and ", rows_k, " rows of k"));
+}
+}  // namespace detail
+
+/// out, q: (rows_q, C); k, v: (rows_k, C); lse: (rows_q, heads). Views or Columns. The workspace is for devices that need
+/// scratch memory.
+template <Index D>
+void attention_forward(reference&, Workspace&, auto out, auto lse, auto q, auto k, auto v, const AttentionRows& rows) {
+  constexpr Index heads = detail::AttentionWidths<q.width, k.width, v.width, D>::heads;
+  using Sum = sum_of<decltype(q)>;
+  detail::check_attention(rows, q.rows(), k.rows());
+  const Sum scale = 1 / std::sqrt(static_cast<Sum>(D));
+  for (Index g = 0; g < rows.groups(); ++g)
+    for (Index i = 0; i < rows.query.size(); ++i)
+      for (Index e = 0; e < heads; ++e) {
+        const Index at = rows.query_group(g) + rows.query(i);
+        auto score = [&](Index j) {
+          Sum s = 0;
+          const auto* key = k.row(rows.key_group(g) + rows.key(j)) + e * D;
+          for (Index c = 0; c < D; ++c) s += Sum(q.row(at)[e * D + c]) * Sum(key[c]);
+          return s * scale;
+        };
+        Sum largest = -std::numeric_limits<Sum>::infinity(), total = 0;
+        for (Index j = 0; j < rows.key.size(); ++j) largest = std::max(largest, score(j));
+        std::array<Sum, D> mixed{};
+        for (Index j = 0; j < rows.key.size(); ++j) {
+          const Sum p = std::exp(score(j) - largest);
+          const auto* value = v.row(rows.key_group(g) + rows.key(j)) + e * D;
+          total += p;
+          for (Index c = 0; c < D; ++c) mixed[static_cast<std::size_t>(c)] += p * Sum(value[c]);
+        }
+        for (Index c = 0; c < D; ++c) out.row(at)[e * D + c] = static_cast<value_of<decltype(out)>>(mixed[static_cast<std::size_t>(c)] / total);
+        lse.row(at)[e] = static_cast<value_of<decltype(lse)>>(largest + std::log(total));
+      }
+}
+
+template <Index D>
+void attention_backward(reference&, Workspace&, auto dq /* = */, auto dk /* = */, auto dv /* = */, auto dout, auto out, auto lse,
+                        auto q, auto k, auto v, const AttentionRows& rows) {
+  constexpr Index heads = detail::AttentionWidths<q.width, k.width, v.width, D>::heads;
+  using Sum = sum_of<decltype(q)>;
+  detail::check_attention(rows, q.rows(), k.rows());
+  const Sum scale = 1 / std::sqrt(static_cast<Sum>(D));
+  using Out = value_of<decltype(dq)>;
+  for (Index g = 0; g < rows.groups(); ++g)
+    for (Index e = 0; e < heads; ++e) {
+      for (Index j = 0; j < rows.key.size(); ++j) {
+        const Index key = rows.key_group(g) + rows.key(j);
+        std::array<Sum, D> sum_k{}, sum_v{};
+        for (Index i = 0; i < rows.query.size(); ++i) {
+          const Index at = rows.query_group(g) + rows.query(i);
+          Sum s = 0, dp = 0, delta = 0;
+          for (Index c = 0; c < D; ++c) {
+            s += Sum(q.row(at)[e * D + c]) * Sum(k.row(key)[e * D + c]);
+            dp += Sum(dout.row(at)[e * D + c]) * Sum(v.row(key)[e * D + c]);
+            delta += Sum(dout.row(at)[e * D + c]) * Sum(out.row(at)[e * D + c]);
+          }
+          const Sum p = std::exp(s * scale - Sum(lse.row(at)[e])), ds = p * (dp - delta) * scale;
+          for (Index c = 0; c < D; ++c) {
+            sum_v[static_cast<std::size_t>(c)] += p * Sum(dout.row(at)[e * D + c]);
+            sum_k[static_cast<std::size_t>(c)] += ds * Sum(q.row(at)[e * D + c]);
+            auto& into = dq.row(at)[e * D + c];
+            into = static_cast<Out>((j == 0 ? Sum(0) : Sum(into)) + ds * Sum(k.row(key)[e * D + c]));
+          }
+        }
+        for (Index c = 0; c < D; ++c) {
+          dk.row(key)[e * D + c] = static_cast<Out>(sum_k[static_cast<std::size_t>(c)]);
+          dv.row(key)[e * D + c] = static_cast<Out>(sum_v[static_cast<std::size_t>(c)]);
+        }
+      }
+    }
+}
+
+}  // namespace wu

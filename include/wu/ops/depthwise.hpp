@@ -1,0 +1,68 @@
+// Depthwise convolution, one K x K filter per channel, the picture continued by its border.
+//     y(b, h, w, c) = sum over i, j of W(i K + j, c) x(b, clamp(h + i - K/2), clamp(w + j - K/2), c)
+// x, y: (b, H, W, C)   W: (K K, C), K odd.        Backward overwrites dx and adds to dW.
+#pragma once
+
+#include <algorithm>
+
+#include "wu/ops/reference.hpp"
+
+namespace wu {
+
+namespace detail {
+template <Index Taps>
+consteval Index odd_root() {
+  Index k = 1;
+  while (k * k < Taps) k += 2;
+  return k;
+}
+template <Index Taps, Index WidthOfX, Index WidthOfW>
+struct DepthwiseWidths {
+  static_assert(WidthOfX == WidthOfW, "depthwise: x (b, H, W, C) and the filters (K * K, C) must agree on C, their last extent");
+  static constexpr Index channels = WidthOfX, k = odd_root<Taps>();
+  static_assert(k * k == Taps, "depthwise: the filters must be (K * K, C) with K odd");
+};
+/// The clamped input position of tap i at output position p.
+constexpr Index tap(Index p, Index i, Index K, Index size) { return std::clamp<Index>(p + i - K / 2, 0, size - 1); }
+}  // namespace detail
+
+void depthwise_forward(reference&, auto y, auto x, auto W) {
+  using S = detail::DepthwiseWidths<W.extents[0], x.width, W.width>;
+  constexpr Index C = S::channels, K = S::k;
+  check_rows("depthwise", x, y);
+  const Index height = x.extent(1), width = x.extent(2);
+  for (Index b = 0; b < x.extent(0); ++b)
+    for (Index h = 0; h < height; ++h)
+      for (Index w = 0; w < width; ++w)
+        for (Index c = 0; c < C; ++c) {
+          sum_of<decltype(x)> sum = 0;
+          for (Index i = 0; i < K; ++i)
+            for (Index j = 0; j < K; ++j)
+              sum += sum_of<decltype(x)>(W[(i * K + j) * C + c]) *
+                     sum_of<decltype(x)>(x[((b * height + detail::tap(h, i, K, height)) * width + detail::tap(w, j, K, width)) * C + c]);
+          y[((b * height + h) * width + w) * C + c] = static_cast<value_of<decltype(y)>>(sum);
+        }
+}
+
+void depthwise_backward(reference&, auto dx /* = */, auto dW /* += */, auto dy, auto x, auto W) {
+  using S = detail::DepthwiseWidths<W.extents[0], x.width, W.width>;
+  constexpr Index C = S::channels, K = S::k;
+  check_rows("depthwise backward", x, dy);
+  const Index height = x.extent(1), width = x.extent(2);
+  if (dx.data) std::fill(dx.begin(), dx.end(), value_of<decltype(dx)>(0));
+  for (Index b = 0; b < x.extent(0); ++b)
+    for (Index h = 0; h < height; ++h)
+      for (Index w = 0; w < width; ++w)
+        for (Index i = 0; i < K; ++i)
+          for (Index j = 0; j < K; ++j) {
+            const Index from = ((b * height + detail::tap(h, i, K, height)) * width + detail::tap(w, j, K, width)) * C;
+            const Index at = ((b * height + h) * width + w) * C;
+            for (Index c = 0; c < C; ++c) {
+              const sum_of<decltype(x)> g = dy[at + c];
+              if (dx.data) dx[from + c] += g * sum_of<decltype(x)>(W[(i * K + j) * C + c]);
+              if (dW.data) dW[(i * K + j) * C + c] += g * sum_of<decltype(x)>(x[from + c]);
+            }
+          }
+}
+
+}  // namespace wu

@@ -1,0 +1,64 @@
+// Moving and adding rows.
+//     add: y += x      copy: y = x      zero: y = 0
+//     broadcast_rows: y (b k, C) = x (k, C) for each of b;          backward dx += sum over b of dy
+//     mean_rows: y (G, C) = mean over each of G groups of rows of x; backward dx = dy / rows in a group
+#pragma once
+
+#include <algorithm>
+
+#include "wu/ops/activations.hpp"
+
+namespace wu {
+
+void add(reference&, auto y /* += */, auto x) {
+  detail::check_sizes("add", y.size(), x.size());
+  for (Index k = 0; k < x.size(); ++k) y[k] += x[k];
+}
+
+void copy(reference&, auto y, auto x) {
+  detail::check_sizes("copy", y.size(), x.size());
+  std::copy_n(x.data, x.size(), y.data);
+}
+
+void zero(reference&, auto y) { std::fill_n(y.data, y.size(), value_of<decltype(y)>(0)); }
+
+namespace detail {
+inline void check_copies(const char* what, Index all, Index one) {
+  if (one < 1 || all % one != 0) throw ShapeError(message(what, ": expected a multiple of ", one, " values, found ", all));
+}
+}  // namespace detail
+
+void broadcast_rows_forward(reference&, auto y, auto x) {
+  detail::check_copies("broadcast rows", y.size(), x.size());
+  for (Index k = 0; k < y.size(); k += x.size()) std::copy_n(x.data, x.size(), y.data + k);
+}
+
+void broadcast_rows_backward(reference&, auto dx /* += */, auto dy) {
+  detail::check_copies("broadcast rows backward", dy.size(), dx.size());
+  for (Index k = 0; k < dy.size(); k += dx.size())
+    for (Index i = 0; i < dx.size(); ++i) dx[i] += dy[k + i];
+}
+
+void mean_rows_forward(reference&, auto y, auto x) {
+  constexpr Index C = detail::SameWidth<x.width, y.width>::value;
+  using Sum = sum_of<decltype(x)>;
+  detail::check_copies("mean rows", x.rows(), y.rows());
+  const Index k = x.rows() / y.rows();
+  for (Index g = 0; g < y.rows(); ++g)
+    for (Index c = 0; c < C; ++c) {
+      Sum sum = 0;
+      for (Index r = g * k; r < (g + 1) * k; ++r) sum += Sum(x[r * C + c]);
+      y[g * C + c] = static_cast<value_of<decltype(y)>>(sum / static_cast<Sum>(k));
+    }
+}
+
+void mean_rows_backward(reference&, auto dx /* = */, auto dy) {
+  constexpr Index C = detail::SameWidth<dx.width, dy.width>::value;
+  using Sum = sum_of<decltype(dy)>;
+  detail::check_copies("mean rows backward", dx.rows(), dy.rows());
+  const Index k = dx.rows() / dy.rows();
+  for (Index r = 0; r < dx.rows(); ++r)
+    for (Index c = 0; c < C; ++c) dx[r * C + c] = static_cast<value_of<decltype(dx)>>(Sum(dy[r / k * C + c]) / static_cast<Sum>(k));
+}
+
+}  // namespace wu

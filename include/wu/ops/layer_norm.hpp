@@ -1,0 +1,47 @@
+// y = (x - mean) * inv_std * gain + bias,   inv_std = 1 / sqrt(variance + eps)       x, y: (rows, C)   gain, bias: (C) or null
+// With n = (x - mean) inv_std and g = dy gain:   dx = inv_std (g - mean(g) - n mean(g n))      dgain += dy n      dbias += dy
+// Ba et al. 2016, eq. 4. Without gain and bias the norm is not affine. Backward overwrites dx, adds to dgain and dbias.
+#pragma once
+
+#include <cmath>
+
+#include "wu/ops/reference.hpp"
+
+namespace wu {
+
+void layer_norm_forward(reference&, auto y, auto mean, auto inv_std, auto x, auto gain, auto bias, double eps = 1e-6) {
+  constexpr Index C = detail::SameWidth<x.width, y.width>::value;
+  using Sum = sum_of<decltype(x)>;
+  check_rows("layer norm", x, y);
+  for (Index r = 0; r < x.rows(); ++r) {
+    Sum sum = 0, square = 0;
+    for (Index c = 0; c < C; ++c) sum += Sum(x[r * C + c]);
+    sum /= static_cast<Sum>(C);
+    for (Index c = 0; c < C; ++c) square += (Sum(x[r * C + c]) - sum) * (Sum(x[r * C + c]) - sum);
+    const Sum inverse = 1 / std::sqrt(square / static_cast<Sum>(C) + static_cast<Sum>(eps));
+    mean[r] = sum, inv_std[r] = inverse;
+    for (Index c = 0; c < C; ++c)
+      y[r * C + c] = static_cast<value_of<decltype(y)>>((Sum(x[r * C + c]) - sum) * inverse * (gain.data ? Sum(gain[c]) : Sum(1)) + (bias.data ? Sum(bias[c]) : Sum(0)));
+  }
+}
+
+void layer_norm_backward(reference&, auto dx /* = */, auto dgain /* += */, auto dbias /* += */, auto dy, auto x, auto mean, auto inv_std, auto gain) {
+  constexpr Index C = detail::SameWidth<x.width, dy.width>::value;
+  using Sum = sum_of<decltype(x)>;
+  check_rows("layer norm backward", x, dy);
+  for (Index r = 0; r < x.rows(); ++r) {
+    const Sum m = mean[r], inverse = inv_std[r];
+    auto normed = [&](Index c) { return (Sum(x[r * C + c]) - m) * inverse; };
+    auto scaled = [&](Index c) { return Sum(dy[r * C + c]) * (gain.data ? Sum(gain[c]) : Sum(1)); };
+    Sum sum = 0, along = 0;
+    for (Index c = 0; c < C; ++c) {
+      sum += scaled(c), along += scaled(c) * normed(c);
+      if (dgain.data) dgain[c] += Sum(dy[r * C + c]) * normed(c);
+      if (dbias.data) dbias[c] += Sum(dy[r * C + c]);
+    }
+    for (Index c = 0; c < C && dx.data; ++c)
+      dx[r * C + c] = static_cast<value_of<decltype(dx)>>(inverse * (scaled(c) - sum / static_cast<Sum>(C) - normed(c) * along / static_cast<Sum>(C)));
+  }
+}
+
+}  // namespace wu

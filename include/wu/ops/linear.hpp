@@ -1,0 +1,63 @@
+// y = x W^T + b                                        x: (rows, In)   W: (Out, In)   b: (Out)   y: (rows, Out)
+// dx = dy W      dW += dy^T x      db += sum over rows of dy
+// Backward overwrites dx and adds to dW and db.
+#pragma once
+
+#include "wu/ops/reference.hpp"
+
+namespace wu {
+
+namespace detail {
+template <Index WidthOfX, Index WidthOfW>
+struct LinearWidths {
+  static_assert(WidthOfX == WidthOfW, "linear: x (rows, In) and W (Out, In) must agree on In, their last extent");
+  static constexpr Index in = WidthOfX;
+};
+template <Index WidthOfY, Index RowsOfW>
+struct LinearOutputs {
+  static_assert(WidthOfY == RowsOfW, "linear: y (rows, Out) and W (Out, In) must agree on Out");
+  static constexpr Index out = WidthOfY;
+};
+}  // namespace detail
+
+/// b may be null: no bias.
+void linear_forward(reference&, auto y, auto x, auto W, auto b) {
+  constexpr Index In = detail::LinearWidths<x.width, W.width>::in, Out = detail::LinearOutputs<y.width, W.extents[0]>::out;
+  check_rows("linear", x, y);
+  const Index rows = x.rows();
+  for (Index s = 0; s < rows; ++s)
+    for (Index o = 0; o < Out; ++o) {
+      auto sum = b.data ? sum_of<decltype(x)>(b[o]) : sum_of<decltype(x)>(0);
+      for (Index i = 0; i < In; ++i) sum += sum_of<decltype(x)>(x[s * In + i]) * sum_of<decltype(x)>(W[o * In + i]);
+      y[s * Out + o] = static_cast<value_of<decltype(y)>>(sum);
+    }
+}
+
+void linear_backward(reference&, auto dx /* = */, auto dW /* += */, auto db /* += */, auto dy, auto x, auto W) {
+  constexpr Index In = detail::LinearWidths<x.width, W.width>::in, Out = detail::LinearOutputs<dy.width, W.extents[0]>::out;
+  using Sum = sum_of<decltype(x)>;
+  check_rows("linear backward", x, dy);
+  const Index rows = dy.rows();
+  if (dx.data)
+    for (Index s = 0; s < rows; ++s)
+      for (Index i = 0; i < In; ++i) {
+        Sum sum = 0;
+        for (Index o = 0; o < Out; ++o) sum += Sum(dy[s * Out + o]) * Sum(W[o * In + i]);
+        dx[s * In + i] = static_cast<value_of<decltype(dx)>>(sum);
+      }
+  if (dW.data)
+    for (Index o = 0; o < Out; ++o)
+      for (Index i = 0; i < In; ++i) {
+        Sum sum = 0;
+        for (Index s = 0; s < rows; ++s) sum += Sum(dy[s * Out + o]) * Sum(x[s * In + i]);
+        dW[o * In + i] += sum;
+      }
+  if (db.data)
+    for (Index o = 0; o < Out; ++o) {
+      Sum sum = 0;
+      for (Index s = 0; s < rows; ++s) sum += Sum(dy[s * Out + o]);
+      db[o] += sum;
+    }
+}
+
+}  // namespace wu

@@ -1,0 +1,115 @@
+// The low-rank product for a batch in which every sample has its own adapter, shares one, or has none.    Hu et al. 2021
+//     y_s += scale * (x_s A_k^T) B_k^T        k = which[s], or nothing where which[s] is no_adapter
+// x_s: (rows, In)   A_k: (R, In)   B_k: (Out, R)   y_s: (rows, Out)   xa_s = x_s A_k^T: (rows, R), kept for backward
+// Backward, with g_s = scale * dy_s B_k (rows, R):
+//     dx_s += g_s A_k        dA_k += sum over its samples of g_s^T x_s        dB_k += scale * sum of dy_s^T xa_s
+// Everything here is added: the adapter's part joins the frozen layer's, and adapters sum over the samples that use them.
+#pragma once
+
+#include <algorithm>
+#include <span>
+
+#include "wu/core/workspace.hpp"
+#include "wu/ops/reference.hpp"
+
+namespace wu {
+
+/// A sample that runs the frozen layer alone.
+inline constexpr Index no_adapter = -1;
+
+/// The adapters of one linear layer for `count` requests: request k's A (R, In) begins at A + k * stride, its B (Out, R) at
+/// B + k * stride. A view into the generated tokens. Null: no adapters at all, or gradients that nobody wants.
+template <class T, Index InWidth, Index OutWidth, Index Rank>
+struct AdapterView {
+  static constexpr Index in = InWidth, out = OutWidth, rank = Rank;
+  T* A = nullptr;
+  T* B = nullptr;
+  Index stride = 0, count = 0;
+
+  constexpr operator AdapterView<const T, InWidth, OutWidth, Rank>() const
+    requires(!std::is_const_v<T>)
+  { return {A, B, stride, count}; }
+};
+
+namespace detail {
+template <Index WidthOfX, Index WidthOfA, Index WidthOfY, Index RowsOfB>
+struct LoraWidths {
+  static_assert(WidthOfX == WidthOfA, "lora: x (rows, In) and A (R, In) must agree on In, their last extent");
+  static_assert(WidthOfY == RowsOfB, "lora: y (rows, Out) and B (Out, R) must agree on Out");
+  static constexpr Index in = WidthOfX, out = WidthOfY;
+};
+template <Index RankOfA, Index WidthOfXA>
+struct LoraRank {
+  static_assert(RankOfA == WidthOfXA, "lora: the adapter and the saved product x A^T must have the same rank");
+  static constexpr Index rank = RankOfA;
+};
+/// Rows per sample; throws unless the rows divide evenly and every index names an adapter.
+inline Index lora_rows(Index rows, std::span<const Index> which, Index count) {
+  const Index samples = static_cast<Index>(which.size());
+  if (samples == 0 || rows % samples != 0)
+    throw ShapeError(message("lora: expected a multiple of ", samples, " samples' rows, found ", rows));
+  for (const Index k : which)
+    if (k != no_adapter && (k < 0 || k >= count))
+      throw ShapeError(message("lora: expected an adapter index below ", count, " or no_adapter, found ", k));
+  return rows / samples;
+}
+}  // namespace detail
+
+/// xa's rows of samples without an adapter are left as they are.
+void lora_forward(reference&, Workspace&, auto y /* += */, auto xa, auto x, auto adapter, std::span<const Index> which, double scale) {
+  using W = detail::LoraWidths<x.width, adapter.in, y.width, adapter.out>;
+  constexpr Index In = W::in, Out = W::out, R = detail::LoraRank<adapter.rank, xa.width>::rank;
+  using Sum = sum_of<decltype(x)>;
+  check_rows("lora", x, y, xa);
+  const Index rows = detail::lora_rows(x.rows(), which, adapter.count);
+  for (Index r = 0; r < x.rows(); ++r) {
+    const Index k = which[static_cast<std::size_t>(r / rows)];
+    if (k == no_adapter) continue;
+    const auto *A = adapter.A + k * adapter.stride, *B = adapter.B + k * adapter.stride;
+    for (Index j = 0; j < R; ++j) {
+      Sum sum = 0;
+      for (Index i = 0; i < In; ++i) sum += Sum(x[r * In + i]) * Sum(A[j * In + i]);
+      xa[r * R + j] = static_cast<value_of<decltype(xa)>>(sum);
+    }
+    for (Index o = 0; o < Out; ++o) {
+      Sum sum = 0;
+      for (Index j = 0; j < R; ++j) sum += Sum(xa[r * R + j]) * Sum(B[o * R + j]);
+      y[r * Out + o] += static_cast<value_of<decltype(y)>>(sum * static_cast<Sum>(scale));
+    }
+  }
+}
+
+/// dx may be null; dadapter with null A and B: the adapter's gradients are not wanted.
+void lora_backward(reference&, Workspace& ws, auto dx /* += */, auto dadapter /* += */, auto dy, auto x, auto xa, auto adapter,
+                   std::span<const Index> which, double scale) {
+  using W = detail::LoraWidths<x.width, adapter.in, dy.width, adapter.out>;
+  constexpr Index In = W::in, Out = W::out, R = detail::LoraRank<adapter.rank, xa.width>::rank;
+  using Sum = sum_of<decltype(x)>;
+  check_rows("lora backward", x, dy, xa);
+  const Index rows = detail::lora_rows(x.rows(), which, adapter.count);
+  const Workspace::Scope scope(ws);
+  Sum* const g = ws.take_values<Sum>(R);
+  for (Index r = 0; r < x.rows(); ++r) {
+    const Index k = which[static_cast<std::size_t>(r / rows)];
+    if (k == no_adapter) continue;
+    const auto *A = adapter.A + k * adapter.stride, *B = adapter.B + k * adapter.stride;
+    for (Index j = 0; j < R; ++j) {
+      g[j] = 0;
+      for (Index o = 0; o < Out; ++o) g[j] += Sum(dy[r * Out + o]) * Sum(B[o * R + j]);
+      g[j] *= static_cast<Sum>(scale);
+    }
+    for (Index i = 0; i < In && dx.data; ++i) {
+      Sum sum = 0;
+      for (Index j = 0; j < R; ++j) sum += g[j] * Sum(A[j * In + i]);
+      dx[r * In + i] += static_cast<value_of<decltype(dx)>>(sum);
+    }
+    if (!dadapter.A) continue;
+    auto *dA = dadapter.A + k * dadapter.stride, *dB = dadapter.B + k * dadapter.stride;
+    for (Index j = 0; j < R; ++j)
+      for (Index i = 0; i < In; ++i) dA[j * In + i] += g[j] * Sum(x[r * In + i]);
+    for (Index o = 0; o < Out; ++o)
+      for (Index j = 0; j < R; ++j) dB[o * R + j] += static_cast<Sum>(scale) * Sum(dy[r * Out + o]) * Sum(xa[r * R + j]);
+  }
+}
+
+}  // namespace wu

@@ -1,0 +1,107 @@
+// Between a picture and its coarse grid.     fine: (b, h F, w F, C)   coarse: (b, h, w, C)
+// pool:      coarse = mean over each F x F square of fine;   backward: dfine = dcoarse / F^2
+// upsample:  fine = bilinear interpolation of coarse, whose values lie at the middles of the squares; beyond the outermost
+//            middles the value stays;                         backward is the transpose of the same weights
+// F is the ratio of the heights at run time. Both backward passes overwrite.
+#pragma once
+
+#include <algorithm>
+
+#include "wu/ops/reference.hpp"
+
+namespace wu {
+
+namespace detail {
+inline Index resample_factor(const char* what, const auto& fine, const auto& coarse) {
+  const Index factor = coarse.extent(1) > 0 ? fine.extent(1) / coarse.extent(1) : 0;
+  if (factor < 1 || fine.extent(0) != coarse.extent(0) || fine.extent(1) != coarse.extent(1) * factor || fine.extent(2) != coarse.extent(2) * factor)
+    throw ShapeError(message(what, ": expected a fine grid that is a whole multiple of the coarse ", coarse.extent(1), " x ",
+                             coarse.extent(2), ", found ", fine.extent(1), " x ", fine.extent(2)));
+  return factor;
+}
+/// Position p of the fine axis lies between coarse lower and upper, `weight` of the way.
+struct Between {
+  Index lower, upper;
+  double weight;
+};
+inline Between between(Index p, Index factor, Index size) {
+  const Index twice = 2 * p + 1 - factor;  // 2 * factor * (position in coarse units)
+  const Index lower = twice < 0 ? -1 : twice / (2 * factor);
+  if (lower < 0) return {0, 0, 0};
+  if (lower >= size - 1) return {size - 1, size - 1, 0};
+  return {lower, lower + 1, static_cast<double>(twice - 2 * factor * lower) / static_cast<double>(2 * factor)};
+}
+}  // namespace detail
+
+void pool_forward(reference&, auto coarse, auto fine) {
+  constexpr Index C = detail::SameWidth<fine.width, coarse.width>::value;
+  using Sum = sum_of<decltype(fine)>;
+  const Index F = detail::resample_factor("pool", fine, coarse), height = coarse.extent(1), width = coarse.extent(2);
+  for (Index cell = 0; cell < coarse.rows(); ++cell) {
+    const Index b = cell / (height * width), h = cell / width % height, w = cell % width;
+    Sum sum[C] = {};
+    for (Index i = 0; i < F; ++i)
+      for (Index j = 0; j < F; ++j) {
+        const auto* const in = fine.data + ((b * height * F + h * F + i) * width * F + w * F + j) * C;
+        for (Index c = 0; c < C; ++c) sum[c] += Sum(in[c]);
+      }
+    for (Index c = 0; c < C; ++c) coarse[cell * C + c] = static_cast<value_of<decltype(coarse)>>(sum[c] / static_cast<Sum>(F * F));
+  }
+}
+
+void pool_backward(reference&, auto dfine /* = */, auto dcoarse) {
+  constexpr Index C = detail::SameWidth<dfine.width, dcoarse.width>::value;
+  using Sum = sum_of<decltype(dfine)>;
+  const Index F = detail::resample_factor("pool backward", dfine, dcoarse), height = dfine.extent(1), width = dfine.extent(2);
+  for (Index r = 0; r < dfine.rows(); ++r) {
+    const Index b = r / (height * width), h = r / width % height / F, w = r % width / F;
+    const auto* const g = dcoarse.data + ((b * (height / F) + h) * (width / F) + w) * C;
+    for (Index c = 0; c < C; ++c) dfine[r * C + c] = static_cast<value_of<decltype(dfine)>>(Sum(g[c]) / static_cast<Sum>(F * F));
+  }
+}
+
+void upsample_forward(reference&, auto fine, auto coarse) {
+  constexpr Index C = detail::SameWidth<fine.width, coarse.width>::value;
+  using Sum = sum_of<decltype(coarse)>;
+  const Index F = detail::resample_factor("upsample", fine, coarse), height = coarse.extent(1), width = coarse.extent(2);
+  for (Index line = 0; line < fine.extent(0) * height * F; ++line) {
+    const auto v = detail::between(line % (height * F), F, height);
+    const auto* const top = coarse.data + (line / (height * F) * height + v.lower) * width * C;
+    const auto* const bottom = coarse.data + (line / (height * F) * height + v.upper) * width * C;
+    for (Index w = 0; w < width * F; ++w) {
+      const auto u = detail::between(w, F, width);
+      const Sum a = static_cast<Sum>((1 - v.weight) * (1 - u.weight)), b = static_cast<Sum>((1 - v.weight) * u.weight);
+      const Sum d = static_cast<Sum>(v.weight * (1 - u.weight)), e = static_cast<Sum>(v.weight * u.weight);
+      auto* const out = fine.data + (line * width * F + w) * C;
+      for (Index c = 0; c < C; ++c)
+        out[c] = static_cast<value_of<decltype(fine)>>(a * Sum(top[u.lower * C + c]) + b * Sum(top[u.upper * C + c]) +
+                                                       d * Sum(bottom[u.lower * C + c]) + e * Sum(bottom[u.upper * C + c]));
+    }
+  }
+}
+
+void upsample_backward(reference&, auto dcoarse /* = */, auto dfine) {
+  constexpr Index C = detail::SameWidth<dfine.width, dcoarse.width>::value;
+  using Sum = sum_of<decltype(dcoarse)>;
+  const Index F = detail::resample_factor("upsample backward", dfine, dcoarse), height = dcoarse.extent(1), width = dcoarse.extent(2);
+  std::fill(dcoarse.begin(), dcoarse.end(), value_of<decltype(dcoarse)>(0));
+  for (Index line = 0; line < dfine.extent(0) * height * F; ++line) {
+    const auto v = detail::between(line % (height * F), F, height);
+    auto* const top = dcoarse.data + (line / (height * F) * height + v.lower) * width * C;
+    auto* const bottom = dcoarse.data + (line / (height * F) * height + v.upper) * width * C;
+    for (Index w = 0; w < width * F; ++w) {
+      const auto u = detail::between(w, F, width);
+      const Sum a = static_cast<Sum>((1 - v.weight) * (1 - u.weight)), b = static_cast<Sum>((1 - v.weight) * u.weight);
+      const Sum d = static_cast<Sum>(v.weight * (1 - u.weight)), e = static_cast<Sum>(v.weight * u.weight);
+      const auto* const g = dfine.data + (line * width * F + w) * C;
+      for (Index c = 0; c < C; ++c) {
+        top[u.lower * C + c] += a * Sum(g[c]);
+        top[u.upper * C + c] += b * Sum(g[c]);
+        bottom[u.lower * C + c] += d * Sum(g[c]);
+        bottom[u.upper * C + c] += e * Sum(g[c]);
+      }
+    }
+  }
+}
+
+}  // namespace wu

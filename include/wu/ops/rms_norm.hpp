@@ -1,0 +1,41 @@
+// y = x * inv_rms * gain,   inv_rms = 1 / sqrt(mean(x^2) + eps)                 x, y: (rows, C)   gain: (C)   inv_rms: (rows)
+// dx = inv_rms (dy gain - x inv_rms^2 mean(dy gain x))      dgain += sum over rows of dy x inv_rms
+// Zhang & Sennrich 2019, eq. 4; eps inside the root. Statistics in at least float32. Backward overwrites dx, adds to dgain.
+#pragma once
+
+#include <cmath>
+
+#include "wu/ops/reference.hpp"
+
+namespace wu {
+
+void rms_norm_forward(reference&, auto y, auto inv_rms, auto x, auto gain, double eps = 1e-6) {
+  constexpr Index C = detail::SameWidth<x.width, y.width>::value;
+  static_assert(gain.size() == C, "rms norm: the gain must have one value for each channel of x");
+  using Sum = sum_of<decltype(x)>;
+  check_rows("rms norm", x, y);
+  for (Index r = 0; r < x.rows(); ++r) {
+    Sum square = 0;
+    for (Index c = 0; c < C; ++c) square += Sum(x[r * C + c]) * Sum(x[r * C + c]);
+    const Sum inverse = 1 / std::sqrt(square / static_cast<Sum>(C) + static_cast<Sum>(eps));
+    inv_rms[r] = inverse;
+    for (Index c = 0; c < C; ++c) y[r * C + c] = static_cast<value_of<decltype(y)>>(Sum(x[r * C + c]) * inverse * Sum(gain[c]));
+  }
+}
+
+void rms_norm_backward(reference&, auto dx /* = */, auto dgain /* += */, auto dy, auto x, auto inv_rms, auto gain) {
+  constexpr Index C = detail::SameWidth<x.width, dy.width>::value;
+  using Sum = sum_of<decltype(x)>;
+  check_rows("rms norm backward", x, dy);
+  for (Index r = 0; r < x.rows(); ++r) {
+    const Sum inverse = inv_rms[r];
+    Sum along = 0;
+    for (Index c = 0; c < C; ++c) along += Sum(dy[r * C + c]) * Sum(gain[c]) * Sum(x[r * C + c]);
+    along *= inverse * inverse / static_cast<Sum>(C);
+    for (Index c = 0; c < C && dgain.data; ++c) dgain[c] += Sum(dy[r * C + c]) * Sum(x[r * C + c]) * inverse;
+    for (Index c = 0; c < C && dx.data; ++c)
+      dx[r * C + c] = static_cast<value_of<decltype(dx)>>(inverse * (Sum(dy[r * C + c]) * Sum(gain[c]) - Sum(x[r * C + c]) * along));
+  }
+}
+
+}  // namespace wu

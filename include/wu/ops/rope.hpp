@@ -1,0 +1,85 @@
+// Rotary position embedding on any number of axes.                                   Su et al. 2021; paper section 3.5
+// The channels of a head are cut into slices, one per axis. In a slice of width k at position p the neighbouring channels
+// (2i, 2i+1) turn by the angle p * 10000^(-2i/k):   (x0, x1) -> (x0 cos - x1 sin, x0 sin + x1 cos).
+// Works in place on x (rows, C), C = heads * D; backward turns dx back by the same angles.
+#pragma once
+
+#include <array>
+#include <cmath>
+
+#include "wu/core/workspace.hpp"
+#include "wu/ops/reference.hpp"
+
+namespace wu {
+
+/// One axis of a rotary embedding: row r has position (r / divisor) % positions + first on it.
+struct RotaryAxis {
+  Index width = 0;      ///< channels of the head that belong to this axis; even
+  Index divisor = 1;    ///< rows from one position to the next
+  Index positions = 1;  ///< how many positions the axis has
+  Index first = 0;      ///< the position of index 0
+};
+
+/// Angles in double, cosine and sine rounded once to T. Tables are one per axis, (positions, width), each angle's cosine
+/// written twice and its sine as (-sin, sin), so that the rotation is y[j] = x[j] cos[j] + x[j ^ 1] sin[j].
+template <class T, std::size_t N>
+struct Rotary {
+  std::array<RotaryAxis, N> axes{};
+  std::array<const T*, N> cos{}, sin{};
+
+  static Rotary make(Workspace& ws, const std::array<RotaryAxis, N>& axes) {
+    Rotary rotary{axes, {}, {}};
+    for (std::size_t a = 0; a < N; ++a) {
+      const auto [width, divisor, positions, first] = axes[a];
+      T* const c = ws.take_values<T>(positions * width);
+      T* const s = ws.take_values<T>(positions * width);
+      for (Index i = 0; i < width; i += 2) {
+        const double frequency = std::pow(10000.0, -static_cast<double>(i) / static_cast<double>(width));
+        for (Index p = 0; p < positions; ++p) {
+          const double angle = static_cast<double>(p + first) * frequency;
+          c[p * width + i] = c[p * width + i + 1] = static_cast<T>(std::cos(angle));
+          s[p * width + i + 1] = static_cast<T>(std::sin(angle));
+          s[p * width + i] = static_cast<T>(-std::sin(angle));
+        }
+      }
+      rotary.cos[a] = c, rotary.sin[a] = s;
+    }
+    return rotary;
+  }
+};
+
+namespace detail {
+/// Turns one row; sign +1 forward, -1 backward.
+template <Index C, Index D, class T, std::size_t N, class U>
+void rotate_row(U* row, Index r, const Rotary<T, N>& rotary, int sign) {
+  Index start = 0;
+  for (std::size_t a = 0; a < N; ++a) {
+    const RotaryAxis& axis = rotary.axes[a];
+    const Index at = (r / axis.divisor) % axis.positions * axis.width;
+    const T *c = rotary.cos[a] + at, *s = rotary.sin[a] + at;
+    for (Index head = start; head < C; head += D)
+      for (Index i = 0; i < axis.width; i += 2) {
+        const auto x0 = static_cast<accumulator_t<U>>(row[head + i]), x1 = static_cast<accumulator_t<U>>(row[head + i + 1]);
+        const auto sine = static_cast<accumulator_t<U>>(s[i + 1]) * static_cast<accumulator_t<U>>(sign);
+        row[head + i] = static_cast<U>(x0 * static_cast<accumulator_t<U>>(c[i]) - x1 * sine);
+        row[head + i + 1] = static_cast<U>(x0 * sine + x1 * static_cast<accumulator_t<U>>(c[i]));
+      }
+    start += axis.width;
+  }
+}
+}  // namespace detail
+
+/// x: (rows, C) View or Columns, in place. D is the head width, the sum of the axes' widths.
+template <Index D, class T, std::size_t N>
+void rope_forward(reference&, auto x, const Rotary<T, N>& rotary) {
+  static_assert(x.width % D == 0, "rope: the head width must divide the width of x");
+  for (Index r = 0; r < x.rows(); ++r) detail::rotate_row<x.width, D>(x.row(r), r, rotary, 1);
+}
+
+template <Index D, class T, std::size_t N>
+void rope_backward(reference&, auto dx, const Rotary<T, N>& rotary) {
+  static_assert(dx.width % D == 0, "rope: the head width must divide the width of x");
+  for (Index r = 0; r < dx.rows(); ++r) detail::rotate_row<dx.width, D>(dx.row(r), r, rotary, -1);
+}
+
+}  // namespace wu

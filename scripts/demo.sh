@@ -1,0 +1,43 @@
+#!/usr/bin/env bash
+# Builds the editing demonstration and runs it on photographs.
+set -euo pipefail
+
+usage() {
+  cat <<'TEXT'
+usage: scripts/demo.sh [--photos DIR] [--held-out DIR] [--out DIR] [--minutes M]
+  --photos DIR    photographs to train on
+  --held-out DIR  photographs to measure and draw on, never trained on
+  --out DIR       where results go (default: ./out)
+  --minutes M     how long to train
+  -h, --help      this text
+Relative paths start from the folder that you are in.
+TEXT
+}
+
+out=out
+arguments=()
+while (($#)); do
+  option=$1
+  case $option in
+    -h | --help) usage; exit 0 ;;
+    --*=*) set -- "${option%%=*}" "${option#*=}" "${@:2}"; continue ;;
+    --photos | --held-out | --out | --minutes)
+      if (($# < 2)); then echo "demo.sh: $option needs a value" >&2; exit 2; fi
+      if [[ $option == --out ]]; then out=$2; else arguments+=("$option" "$2"); fi
+      shift 2 ;;
+    *) echo "demo.sh: unknown argument '$option'" >&2; usage >&2; exit 2 ;;
+  esac
+done
+
+root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
+bash "$root/scripts/dependencies.sh"
+jobs=$(getconf _NPROCESSORS_ONLN 2>/dev/null || echo 2)
+(
+  cd "$root"
+  cmake --preset release
+  CMAKE_BUILD_PARALLEL_LEVEL=${CMAKE_BUILD_PARALLEL_LEVEL:-$jobs} cmake --build --preset release --target wu-edit
+)
+
+# The one place that knows wu-edit's command line. It runs in the user's folder, so relative paths mean what they say.
+wu_edit=$root/build/release/examples/edit/wu-edit
+exec "$wu_edit" demo --model "$root/models/edit" --out "$out" ${arguments[@]+"${arguments[@]}"}

@@ -1,0 +1,64 @@
+// What the tests of the example program share: a folder of their own, a picture worth saving, and the text of an error.
+#pragma once
+
+#include <boost/test/unit_test.hpp>
+
+#include <cstddef>
+#include <filesystem>
+#include <iterator>
+#include <random>
+#include <string>
+#include <string_view>
+
+#include "edit/image.hpp"
+#include "wu/core/error.hpp"
+#include "wu/core/random.hpp"
+
+/// An empty folder that goes away with its contents.
+struct Scratch {
+  std::filesystem::path folder;
+
+  Scratch() {
+    std::random_device device;
+    folder = std::filesystem::temp_directory_path() / wu::message("wu-examples-", std::hex, device(), device());
+    std::filesystem::create_directories(folder);
+  }
+  Scratch(const Scratch&) = delete;
+  Scratch& operator=(const Scratch&) = delete;
+  ~Scratch() {
+    std::error_code ignored;
+    std::filesystem::remove_all(folder, ignored);
+  }
+  std::filesystem::path operator/(std::string_view name) const { return folder / name; }
+  std::ptrdiff_t entries() const { return std::distance(std::filesystem::directory_iterator(folder), {}); }
+};
+
+/// Multiples of 1/255 without any regularity.
+inline edit::Image noisy_image(int width, int height, std::uint64_t index = 0) {
+  wu::Random random(7, "noisy image", index);
+  edit::Image image = edit::blank(width, height);
+  for (float& value : image.rgb) value = static_cast<float>(random.below(256)) / 255.0f;
+  return image;
+}
+
+/// A slow change of colour, which JPEG keeps nearly as it is.
+inline edit::Image smooth_image(int width, int height) {
+  edit::Image image = edit::blank(width, height);
+  for (int y = 0; y < height; ++y)
+    for (int x = 0; x < width; ++x) {
+      const float u = static_cast<float>(x) / static_cast<float>(width),
+                  v = static_cast<float>(y) / static_cast<float>(height);
+      const float colour[] = {.2f + .6f * u, .8f - .5f * v, .3f + .3f * u * v};
+      for (int c = 0; c < 3; ++c) image.rgb[image.at(x, y, c)] = colour[c];
+    }
+  return image;
+}
+
+/// A matcher for BOOST_CHECK_EXCEPTION: the sentence holds `part`.
+inline auto says(std::string part) {
+  return [part](const std::exception& error) {
+    const bool found = std::string_view(error.what()).find(part) != std::string_view::npos;
+    if (!found) BOOST_TEST_MESSAGE("expected \"" << part << "\" in: " << error.what());
+    return found;
+  };
+}
