@@ -67,9 +67,15 @@ void Tiles::add(const Image& source_picture, const Image& target_picture, int x,
   ++count;
 }
 
+void repeat_pieces(std::span<std::int32_t> pieces) {
+  const auto used = static_cast<std::size_t>(std::find(pieces.begin(), pieces.end(), 0) - pieces.begin());
+  for (std::size_t k = used; k < pieces.size() && used > 0; ++k) pieces[k] = pieces[k - used];
+}
+
 std::vector<std::int32_t> pieces_of(std::string_view instruction) {
   std::vector<std::int32_t> pieces(static_cast<std::size_t>(BackboneText::length));
   wu::condition::word_pieces(pieces, instruction, BackboneText::vocabulary);
+  repeat_pieces(pieces);
   return pieces;
 }
 

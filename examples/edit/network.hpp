@@ -36,7 +36,11 @@ struct Request {
 };
 /// Fills view and pieces. Throws wu::Error if the instruction is no text.
 void describe_request(Request& request, const Image& source, std::string_view instruction);
+/// The instruction's word pieces. A short text is said again until the encoder's length is filled: padding would only dilute
+/// it among the features that the generator attends to.
 std::vector<std::int32_t> pieces_of(std::string_view instruction);
+/// Repeats the pieces before the first 0 to the end.
+void repeat_pieces(std::span<std::int32_t> pieces);
 
 /// The networks' memory for one thread of work: a device context and a workspace.
 class Network {

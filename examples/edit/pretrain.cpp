@@ -32,6 +32,7 @@ Sample draw_sample(const std::vector<Image>& pictures, wu::Random& random) {
     sample.pieces.assign(static_cast<std::size_t>(BackboneText::length), 0);
     const std::uint32_t words = 1 + random.below(static_cast<std::uint32_t>(BackboneText::length - 1));
     for (std::uint32_t k = 0; k < words; ++k) sample.pieces[k] = static_cast<std::int32_t>(1 + random.below(BackboneText::vocabulary - 1));
+    repeat_pieces(sample.pieces);
   } else {
     const NeutralEdit& edit = edits[random.below(static_cast<std::uint32_t>(edits.size()))];
     sample.pieces = pieces_of(edit.phrases[random.below(static_cast<std::uint32_t>(edit.phrases.size()))]);

@@ -6,6 +6,7 @@
 #include <memory>
 #include <new>
 #include <span>
+#include <utility>
 
 #include "wu/core/view.hpp"
 
@@ -23,6 +24,12 @@ class Buffer {
       : data_(static_cast<T*>(::operator new(static_cast<std::size_t>(count) * sizeof(T), std::align_val_t{alignment}))),
         size_(count) {
     std::uninitialized_value_construct_n(data_.get(), count);
+  }
+  Buffer(Buffer&& other) noexcept : data_(std::move(other.data_)), size_(std::exchange(other.size_, 0)) {}
+  Buffer& operator=(Buffer&& other) noexcept {
+    data_ = std::move(other.data_);
+    size_ = std::exchange(other.size_, 0);
+    return *this;
   }
 
   Buffer clone() const {
@@ -53,7 +60,8 @@ class Tensor {
  public:
   static constexpr std::size_t dynamic_count = View<T, E...>::dynamic_count;
 
-  Tensor() = default;
+  /// Empty until it is assigned to; where all extents stand in the type, Tensor() owns its values as below.
+  Tensor() requires(dynamic_count > 0) = default;
   explicit Tensor(std::convertible_to<Index> auto... sizes)
     requires(sizeof...(sizes) == dynamic_count)
       : dynamic_{static_cast<Index>(sizes)...}, buffer_(View<T, E...>(nullptr, dynamic_).size()) {}

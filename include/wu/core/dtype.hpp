@@ -19,7 +19,10 @@ struct bfloat16 {
     if ((u & 0x7fffffffu) > 0x7f800000u) bits = static_cast<std::uint16_t>((u >> 16) | 0x40u);
     else bits = static_cast<std::uint16_t>((u + 0x7fffu + ((u >> 16) & 1u)) >> 16);
   }
-  constexpr explicit bfloat16(double value) : bfloat16(static_cast<float>(value)) {}
+  /// Any other number by way of float, which rounds first.
+  template <class Number>
+    requires std::is_arithmetic_v<Number>
+  constexpr explicit bfloat16(Number value) : bfloat16(static_cast<float>(value)) {}
   constexpr operator float() const { return std::bit_cast<float>(static_cast<std::uint32_t>(bits) << 16); }
 
   constexpr bfloat16& operator+=(float x) { return *this = bfloat16(static_cast<float>(*this) + x); }

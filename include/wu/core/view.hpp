@@ -57,7 +57,10 @@ class View {
     for (std::size_t a = 0; a + 1 < rank; ++a) n *= extent(a);
     return n;
   }
-  constexpr T* row(Index r) const { return data + r * width; }
+  /// Where row r begins; only the last extent tells how far that is, so it must stand in the type.
+  constexpr T* row(Index r) const
+    requires(width != dyn)
+  { return data + r * width; }
   constexpr T& operator[](Index k) const { return data[k]; }
   constexpr T* begin() const { return data; }
   constexpr T* end() const { return data + size(); }
@@ -67,7 +70,9 @@ class View {
   { return View<const T, E...>(data, dynamic); }
 
   /// The same values as (rows, width).
-  constexpr View<T, dyn, width> flat() const { return {data, rows()}; }
+  constexpr View<T, dyn, width> flat() const
+    requires(width != dyn)
+  { return {data, rows()}; }
 };
 
 template <class T, Index... E>

@@ -40,7 +40,7 @@ void silu_forward(Context& ctx, auto y, auto x)
   requires has_product<value_of<decltype(x)>> && std::is_same_v<value_of<decltype(x)>, value_of<decltype(y)>>
 {
   static_assert(detail::SameWidth<x.width, y.width>::value == x.width);
-  detail::check_sizes("silu", x, y);
+  detail::check_sizes("silu", x.size(), y.size());
   detail::split_blocks<value_of<decltype(x)>>(ctx, x.size(), 4, [=](Index first, Index count, auto) {
     const auto in = detail::array(x.data + first, count);
     detail::array(y.data + first, count) = in / (1 + (-in).exp());
@@ -52,8 +52,8 @@ void silu_backward(Context& ctx, auto dx /* = */, auto dy, auto x)
 {
   static_assert(detail::SameWidth<detail::SameWidth<x.width, dy.width>::value, dx.width>::value == x.width);
   if (!dx.data) return;
-  detail::check_sizes("silu backward", x, dy);
-  detail::check_sizes("silu backward", x, dx);
+  detail::check_sizes("silu backward", x.size(), dy.size());
+  detail::check_sizes("silu backward", x.size(), dx.size());
   detail::split_blocks<value_of<decltype(x)>>(ctx, x.size(), 4, [=](Index first, Index count, auto s) {
     const auto in = detail::array(x.data + first, count);
     s = 1 / (1 + (-in).exp());
@@ -66,8 +66,8 @@ void gelu_forward(Context& ctx, auto y, auto x)
 {
   static_assert(detail::SameWidth<x.width, y.width>::value == x.width);
   using T = value_of<decltype(x)>;
-  constexpr T slope = static_cast<T>(-2 * detail::gelu_slope), cubic = static_cast<T>(detail::gelu_cubic);
-  detail::check_sizes("gelu", x, y);
+  constexpr T slope = static_cast<T>(-2 * detail::gelu_k), cubic = static_cast<T>(detail::gelu_cube);
+  detail::check_sizes("gelu", x.size(), y.size());
   detail::split_blocks<T>(ctx, x.size(), 4, [=](Index first, Index count, auto) {
     const auto in = detail::array(x.data + first, count);
     detail::array(y.data + first, count) = in / (1 + (slope * in * (1 + cubic * in.square())).exp());
@@ -79,10 +79,10 @@ void gelu_backward(Context& ctx, auto dx /* = */, auto dy, auto x)
 {
   static_assert(detail::SameWidth<detail::SameWidth<x.width, dy.width>::value, dx.width>::value == x.width);
   using T = value_of<decltype(x)>;
-  constexpr T slope = static_cast<T>(2 * detail::gelu_slope), cubic = static_cast<T>(detail::gelu_cubic);
+  constexpr T slope = static_cast<T>(2 * detail::gelu_k), cubic = static_cast<T>(detail::gelu_cube);
   if (!dx.data) return;
-  detail::check_sizes("gelu backward", x, dy);
-  detail::check_sizes("gelu backward", x, dx);
+  detail::check_sizes("gelu backward", x.size(), dy.size());
+  detail::check_sizes("gelu backward", x.size(), dx.size());
   detail::split_blocks<T>(ctx, x.size(), 4, [=](Index first, Index count, auto s) {
     const auto in = detail::array(x.data + first, count);
     s = 1 / (1 + (-slope * in * (1 + cubic * in.square())).exp());

@@ -53,7 +53,7 @@ void attention_forward(Context& ctx, Workspace& ws, auto out, auto lse, auto q, 
 {
   constexpr Index heads = detail::AttentionWidths<q.width, k.width, v.width, D>::heads;
   using T = value_of<decltype(q)>;
-  detail::check_attention(rows, q.rows(), k.rows());
+  detail::check_attention(rows, q, k, v, out, lse);
   const Index keys = rows.key.size(), queries = rows.query.size(), tile = std::min(detail::query_tile, queries);
   const Workspace::Scope scope(ws);
   const Index scratch_size = tile * keys + 2 * keys * D + 2 * tile * D;
@@ -94,7 +94,8 @@ void attention_backward(Context& ctx, Workspace& ws, auto dq /* = */, auto dk /*
 {
   constexpr Index heads = detail::AttentionWidths<q.width, k.width, v.width, D>::heads;
   using T = value_of<decltype(q)>;
-  detail::check_attention(rows, q.rows(), k.rows());
+  detail::check_attention(rows, q, k, v, dq, dout, out, lse);
+  check_rows("attention, gradients of keys and values", k, dk, dv);
   const Index keys = rows.key.size(), queries = rows.query.size(), tile = std::min(detail::query_tile, queries);
   const Workspace::Scope scope(ws);
   const Index scratch_size = 2 * tile * keys + 4 * keys * D + 3 * tile * D;

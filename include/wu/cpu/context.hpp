@@ -5,6 +5,7 @@
 #include <memory>
 #include <thread>
 
+#include "wu/core/buffer.hpp"
 #include "wu/cpu/threads.hpp"
 #include "wu/ops/reference.hpp"
 
@@ -31,8 +32,17 @@ class Context : public reference {
     } else threads_->split(n, work);
   }
 
+  /// Scratch memory for one operation: what it held is lost at the next call. Grows to the largest that was asked for.
+  template <class T>
+  T* scratch(Index count) {
+    const Index bytes = count * static_cast<Index>(sizeof(T));
+    if (scratch_.size() < bytes) scratch_ = Buffer<std::byte>(bytes);
+    return reinterpret_cast<T*>(scratch_.data());
+  }
+
  private:
   std::unique_ptr<Threads> threads_;
+  Buffer<std::byte> scratch_;
 };
 
 }  // namespace wu::cpu

@@ -18,7 +18,7 @@ void depthwise_forward(Context& ctx, auto y, auto x, auto W) {
   using S = detail::DepthwiseWidths<W.extents[0], x.width, W.width>;
   using T = value_of<decltype(x)>;
   constexpr Index C = S::channels, K = S::k, strip = detail::strip<C>;
-  check_rows("depthwise", x, y);
+  detail::check_pictures("depthwise", x, y);
   const Index height = x.extent(1), width = x.extent(2);
   ctx.split(x.extent(0) * height, width * C * K * K, [&](int, Index begin, Index end) {
     for (Index line = begin; line < end; ++line) {
@@ -42,7 +42,8 @@ void depthwise_backward(Context& ctx, auto dx /* = */, auto dW /* += */, auto dy
   using S = detail::DepthwiseWidths<W.extents[0], x.width, W.width>;
   using T = value_of<decltype(x)>;
   constexpr Index C = S::channels, K = S::k, strip = detail::strip<C>;
-  check_rows("depthwise backward", x, dy);
+  detail::check_pictures("depthwise backward", x, dy);
+  if (dx.data) detail::check_pictures("depthwise backward", x, dx);
   const Index height = x.extent(1), width = x.extent(2);
   // Inside the picture an input pixel gathers from the K x K outputs around it; border pixels also stand in for what lies
   // beyond, so every input gathers over the outputs whose clamped tap it is.

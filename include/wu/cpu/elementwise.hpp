@@ -54,7 +54,7 @@ void split_columns(Context& ctx, Index groups, Index work_per_column, Block&& bl
 void add(Context& ctx, auto y /* += */, auto x) {
   static_assert(detail::SameWidth<x.width, y.width>::value == x.width);
   using Sum = sum_of<decltype(y)>;
-  detail::check_sizes("add", x, y);
+  detail::check_sizes("add", y.size(), x.size());
   auto* const out = y.data;
   const auto* const in = x.data;
   ctx.split(x.size(), 1, [=](int, Index begin, Index end) {
@@ -64,7 +64,7 @@ void add(Context& ctx, auto y /* += */, auto x) {
 
 void copy(Context& ctx, auto y, auto x) {
   static_assert(detail::SameWidth<x.width, y.width>::value == x.width);
-  detail::check_sizes("copy", x, y);
+  detail::check_sizes("copy", y.size(), x.size());
   ctx.split(x.size(), 1, [=](int, Index begin, Index end) {
     std::transform(x.data + begin, x.data + end, y.data + begin, [](auto v) { return static_cast<value_of<decltype(y)>>(v); });
   });
@@ -77,7 +77,7 @@ void zero(Context& ctx, auto y) {
 void broadcast_rows_forward(Context& ctx, auto y, auto x) {
   constexpr Index C = detail::SameWidth<x.width, y.width>::value;
   const Index part = x.rows();
-  detail::row_copies("broadcast_rows", y.rows(), part);
+  detail::check_copies("broadcast rows", y.size(), x.size());
   ctx.split(y.rows(), C, [=](int, Index begin, Index end) {
     for (Index r = begin; r < end; ++r)
       std::transform(x.data + r % part * C, x.data + (r % part + 1) * C, y.data + r * C,
@@ -88,9 +88,10 @@ void broadcast_rows_forward(Context& ctx, auto y, auto x) {
 void broadcast_rows_backward(Context& ctx, auto dx /* += */, auto dy)
   requires std::is_same_v<value_of<decltype(dx)>, sum_of<decltype(dx)>>
 {
-  constexpr Index C = detail::SameWidth<dx.width, dy.width>::value;
-  const Index part = dx.rows() * C, copies = detail::row_copies("broadcast_rows backward", dy.rows(), dx.rows());
+  static_assert(detail::SameWidth<dx.width, dy.width>::value == dx.width);
+  detail::check_copies("broadcast rows backward", dy.size(), dx.size());
   if (!dx.data) return;
+  const Index part = dx.size(), copies = dy.size() / part;
   ctx.split(part, copies, [=](int, Index begin, Index end) {
     for (Index i = 0; i < copies; ++i) {
       const auto* const g = dy.data + i * part;
@@ -102,8 +103,8 @@ void broadcast_rows_backward(Context& ctx, auto dx /* += */, auto dy)
 void mean_rows_forward(Context& ctx, auto y, auto x) {
   constexpr Index C = detail::SameWidth<x.width, y.width>::value;
   using Sum = sum_of<decltype(x)>;
-  const Index groups = y.rows(), k = detail::row_copies("mean_rows", x.rows(), groups);
-  if (groups > 0 && k == 0) throw ShapeError(message("mean_rows: expected rows for each of ", groups, " groups, found none"));
+  detail::check_copies("mean rows", x.rows(), y.rows());
+  const Index groups = y.rows(), k = x.rows() / groups;
   detail::split_columns<C, Sum>(ctx, groups, k, [=](Index g, Index from, auto few) {
     Sum sum[few] = {};
     for (Index r = g * k; r < (g + 1) * k; ++r) {
@@ -117,7 +118,8 @@ void mean_rows_forward(Context& ctx, auto y, auto x) {
 void mean_rows_backward(Context& ctx, auto dx /* = */, auto dy) {
   constexpr Index C = detail::SameWidth<dx.width, dy.width>::value;
   using Sum = sum_of<decltype(dy)>;
-  const Index k = detail::row_copies("mean_rows backward", dx.rows(), dy.rows());
+  detail::check_copies("mean rows backward", dx.rows(), dy.rows());
+  const Index k = dx.rows() / dy.rows();
   if (!dx.data) return;
   ctx.split(dx.rows(), C, [=](int, Index begin, Index end) {
     for (Index r = begin; r < end; ++r) {

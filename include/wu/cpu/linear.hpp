@@ -1,7 +1,8 @@
-// Linear layers on the CPU: ops/linear.hpp's functions through Eigen's matrix products.
+// Linear layers on the CPU: ops/linear.hpp's functions through the products of cpu/product.hpp, rows of the result over threads.
 #pragma once
 
 #include "wu/cpu/matrix.hpp"
+#include "wu/cpu/product.hpp"
 #include "wu/ops/linear.hpp"
 
 namespace wu::cpu {
@@ -10,15 +11,14 @@ void linear_forward(Context& ctx, auto y, auto x, auto W, auto b)
   requires has_product<value_of<decltype(x)>>
 {
   constexpr Index In = detail::LinearWidths<x.width, W.width>::in, Out = detail::LinearOutputs<y.width, W.extents[0]>::out;
+  using T = value_of<decltype(x)>;
   check_rows("linear", x, y);
-  const auto w = matrix(W.data, Out, In, In);
+  T* const turned = ctx.scratch<T>(In * Out);
+  transpose(turned, W.data, Out, In);
   split_rows(ctx, x.rows(), In * Out, [&](Index begin, Index count) {
-    auto out = matrix(y.data + begin * Out, count, Out, Out);
-    const auto in = matrix(x.data + begin * In, count, In, In);
-    if (b.data) {
-      out.rowwise() = matrix(b.data, 1, Out, Out).row(0);
-      out.noalias() += in * w.transpose();
-    } else out.noalias() = in * w.transpose();
+    if (b.data)
+      for (Index r = begin; r < begin + count; ++r) std::copy_n(b.data, Out, y.data + r * Out);
+    product<Out, T>(y.data + begin * Out, Out, x.data + begin * In, In, 1, turned, Out, count, In, b.data != nullptr);
   });
 }
 
@@ -26,18 +26,19 @@ void linear_backward(Context& ctx, auto dx /* = */, auto dW /* += */, auto db /*
   requires has_product<value_of<decltype(x)>>
 {
   constexpr Index In = detail::LinearWidths<x.width, W.width>::in, Out = detail::LinearOutputs<dy.width, W.extents[0]>::out;
+  using T = value_of<decltype(x)>;
   check_rows("linear backward", x, dy);
   const Index rows = dy.rows();
   if (dx.data)
     split_rows(ctx, rows, In * Out, [&](Index begin, Index count) {
-      matrix(dx.data + begin * In, count, In, In).noalias() =
-          matrix(dy.data + begin * Out, count, Out, Out) * matrix(W.data, Out, In, In);
+      product<In, T>(dx.data + begin * In, In, dy.data + begin * Out, Out, 1, W.data, In, count, Out, false);
     });
   if (dW.data || db.data)
     split_rows(ctx, Out, In * rows, [&](Index begin, Index count) {
-      const auto g = matrix(dy.data + begin, rows, count, Out);
-      if (dW.data) matrix(dW.data + begin * In, count, In, In).noalias() += g.transpose() * matrix(x.data, rows, In, In);
-      if (db.data) matrix(db.data + begin, 1, count, Out).row(0) += g.colwise().sum();
+      if (dW.data) product<In, T>(dW.data + begin * In, In, dy.data + begin, 1, Out, x.data, In, count, rows, true);
+      if (!db.data) return;
+      for (Index s = 0; s < rows; ++s)
+        for (Index o = begin; o < begin + count; ++o) db.data[o] += dy.data[s * Out + o];
     });
 }
 

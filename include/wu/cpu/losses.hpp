@@ -1,6 +1,8 @@
-// The mean squared error on the CPU. A sample is summed in a fixed number of parts, so that the threads' number does not show.
+// The mean squared error on the CPU. A sample is summed in a number of parts that depends on the samples alone, so that the
+// threads' number does not show.
 #pragma once
 
+#include <algorithm>
 #include <array>
 
 #include "wu/cpu/elementwise.hpp"
@@ -8,36 +10,32 @@
 
 namespace wu::cpu {
 
-namespace detail {
-/// Sum of term(k) over k = 0 .. n-1 in double, in 64 parts on all threads.
-inline double split_sum(Context& ctx, Index n, auto&& term) {
-  constexpr Index parts = 64;
-  std::array<double, parts> sums{};
-  ctx.split(parts, n / parts, [&](int, Index begin, Index end) {
-    for (Index p = begin; p < end; ++p) {
-      const Index first = n * p / parts;
-      sums[static_cast<std::size_t>(p)] = lane_sum<double>(n * (p + 1) / parts - first, [&](Index k) { return term(first + k); });
-    }
-  });
-  double total = 0;
-  for (const double sum : sums) total += sum;
-  return total;
-}
-}  // namespace detail
-
-double mse_forward(Context& ctx, auto per_sample, auto prediction, auto target) {
+double mse_forward(Context& ctx, View<double, dyn> per_sample, auto prediction, auto target) {
   static_assert(detail::SameWidth<prediction.width, target.width>::value == target.width);
-  detail::check_sizes("mse", target, prediction);
-  const Index samples = per_sample.size(), count = detail::sample_values("mse", target.size(), samples);
+  detail::check_sizes("mean squared error", target.size(), prediction.size());
+  const Index samples = per_sample.size(), count = detail::sample_values("mean squared error", target.size(), samples);
+  constexpr Index slots = 64;
   double total = 0;
-  for (Index s = 0; s < samples; ++s) {
-    const auto* const p = prediction.data + s * count;
-    const auto* const t = target.data + s * count;
-    per_sample[s] = detail::split_sum(ctx, count, [p, t](Index k) {
-      const double error = static_cast<double>(p[k]) - static_cast<double>(t[k]);
-      return error * error;
-    }) / static_cast<double>(count);
-    total += per_sample[s];
+  for (Index first = 0; first < samples; first += slots) {
+    const Index some = std::min(slots, samples - first), parts = slots / some;
+    std::array<double, slots> sums{};
+    ctx.split(some * parts, count / parts, [&](int, Index begin, Index end) {
+      for (Index slot = begin; slot < end; ++slot) {
+        const Index from = count * (slot % parts) / parts, until = count * (slot % parts + 1) / parts;
+        const auto* const p = prediction.data + (first + slot / parts) * count + from;
+        const auto* const t = target.data + (first + slot / parts) * count + from;
+        sums[static_cast<std::size_t>(slot)] = detail::lane_sum<double>(until - from, [p, t](Index k) {
+          const double error = static_cast<double>(p[k]) - static_cast<double>(t[k]);
+          return error * error;
+        });
+      }
+    });
+    for (Index s = 0; s < some; ++s) {
+      double sum = 0;
+      for (Index part = 0; part < parts; ++part) sum += sums[static_cast<std::size_t>(s * parts + part)];
+      per_sample[first + s] = sum / static_cast<double>(count);
+      total += per_sample[first + s];
+    }
   }
   return total / static_cast<double>(samples);
 }
@@ -45,9 +43,9 @@ double mse_forward(Context& ctx, auto per_sample, auto prediction, auto target) 
 void mse_backward(Context& ctx, auto dprediction /* = */, auto prediction, auto target, std::span<const double> weight) {
   static_assert(detail::SameWidth<detail::SameWidth<prediction.width, target.width>::value, dprediction.width>::value == target.width);
   using Sum = sum_of<decltype(prediction)>;
-  detail::check_sizes("mse backward", target, prediction);
-  detail::check_sizes("mse backward", target, dprediction);
-  const Index samples = static_cast<Index>(weight.size()), count = detail::sample_values("mse backward", target.size(), samples);
+  detail::check_sizes("mean squared error backward", target.size(), prediction.size());
+  detail::check_sizes("mean squared error backward", target.size(), dprediction.size());
+  const Index samples = static_cast<Index>(weight.size()), count = detail::sample_values("mean squared error backward", target.size(), samples);
   if (!dprediction.data) return;
   ctx.split(target.size(), 1, [=](int, Index begin, Index end) {
     const auto* const p = prediction.data;

@@ -12,7 +12,7 @@ void modulate_forward(Context& ctx, auto y, auto x, auto shift, auto scale) {
   using Sum = sum_of<decltype(x)>;
   check_rows("modulate", x, y);
   check_rows("modulate", shift, scale);
-  const Index k = detail::row_copies("modulate", x.rows(), scale.rows());
+  const Index k = detail::group_rows("modulate", x.rows(), scale.rows());
   ctx.split(x.rows(), C, [=](int, Index begin, Index end) {
     for (Index r = begin; r < end; ++r) {
       const auto* const in = x.data + r * C;
@@ -32,7 +32,7 @@ void modulate_backward(Context& ctx, auto dx /* = */, auto dshift /* = */, auto 
   if (dx.data) check_rows("modulate backward", x, dx);
   if (dshift.data) check_rows("modulate backward", scale, dshift);
   if (dscale.data) check_rows("modulate backward", scale, dscale);
-  const Index groups = scale.rows(), k = detail::row_copies("modulate backward", x.rows(), groups);
+  const Index groups = scale.rows(), k = detail::group_rows("modulate backward", x.rows(), groups);
   detail::split_columns<C, Sum>(ctx, groups, k, [=](Index g, Index from, auto few) {
     Sum sum[few] = {}, along[few] = {}, factor[few];
     for (Index j = 0; j < few; ++j) factor[j] = 1 + Sum(scale.row(g)[from + j]);
@@ -54,8 +54,8 @@ void modulate_backward(Context& ctx, auto dx /* = */, auto dshift /* = */, auto 
 void gated_add_forward(Context& ctx, auto y /* += */, auto h, auto gate) {
   constexpr Index C = detail::SameWidth<detail::SameWidth<h.width, y.width>::value, gate.width>::value;
   using Sum = sum_of<decltype(h)>;
-  check_rows("gated_add", h, y);
-  const Index k = detail::row_copies("gated_add", h.rows(), gate.rows());
+  check_rows("gated add", h, y);
+  const Index k = detail::group_rows("gated add", h.rows(), gate.rows());
   ctx.split(h.rows(), C, [=](int, Index begin, Index end) {
     for (Index r = begin; r < end; ++r) {
       const auto* const in = h.data + r * C;
@@ -70,10 +70,10 @@ void gated_add_backward(Context& ctx, auto dh /* = */, auto dgate /* = */, auto 
   constexpr Index C = detail::SameWidth<detail::SameWidth<h.width, dy.width>::value, detail::SameWidth<dh.width, gate.width>::value>::value;
   static_assert(detail::SameWidth<dgate.width, C>::value == C);
   using Sum = sum_of<decltype(h)>;
-  check_rows("gated_add backward", h, dy);
-  if (dh.data) check_rows("gated_add backward", h, dh);
-  if (dgate.data) check_rows("gated_add backward", gate, dgate);
-  const Index groups = gate.rows(), k = detail::row_copies("gated_add backward", h.rows(), groups);
+  check_rows("gated add backward", h, dy);
+  if (dh.data) check_rows("gated add backward", h, dh);
+  if (dgate.data) check_rows("gated add backward", gate, dgate);
+  const Index groups = gate.rows(), k = detail::group_rows("gated add backward", h.rows(), groups);
   detail::split_columns<C, Sum>(ctx, groups, k, [=](Index g, Index from, auto few) {
     Sum along[few] = {}, factor[few];
     for (Index j = 0; j < few; ++j) factor[j] = Sum(gate.row(g)[from + j]);

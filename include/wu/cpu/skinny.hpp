@@ -3,7 +3,7 @@
 // stay in vector registers.
 //     skinny_project   P (rows, R)  = X (rows, N) V (N, R)
 //     skinny_expand    Y (rows, N) += P (rows, R) U (R, N)
-//     skinny_reduce    M (R, columns) += P^T X, for some of the columns of X (rows, N)
+//     skinny_reduce    M (R, N)    += P^T X, a piece of the columns at a time         X: (rows, N)
 // Row-major and contiguous; any R, N and rows. The order of every sum depends on these extents alone.
 #pragma once
 
@@ -57,12 +57,13 @@ template <Index Size, Index N, Index From = 0, class Block>
   for (Index at = From; at < end; at += Size) block.template operator()<Size>(at);
   if constexpr (end < N) in_blocks<Size / 2, N, end>(block);
 }
-/// The same for a number of rows known only at run time; what remains goes one by one.
+/// The same for a number of rows known only at run time.
 template <Index Size, class Block>
-[[gnu::always_inline]] inline void in_row_blocks(Index rows, const Block& block) {
-  Index r = 0;
-  for (; r + Size <= rows; r += Size) block.template operator()<Size>(r);
-  for (; r < rows; ++r) block.template operator()<1>(r);
+[[gnu::always_inline]] inline void in_row_blocks(Index rows, const Block& block, Index from = 0) {
+  for (; from + Size <= rows; from += Size) block.template operator()<Size>(from);
+  if constexpr (Size > 1) {
+    if (from < rows) in_row_blocks<Size / 2>(rows, block, from);
+  }
 }
 
 /// M rows by W columns of P.
@@ -93,13 +94,13 @@ template <Index M, Index K, Index W, Index R, Index N, class T>
 
 /// J rows by K vectors of W columns of M.
 template <Index J, Index K, Index W, Index R, Index N, class T>
-[[gnu::always_inline]] inline void reduce_block(T* m, Index stride, const T* p, const T* x, Index rows) {
+[[gnu::always_inline]] inline void reduce_block(T* m, const T* p, const T* x, Index rows) {
   using V = typename Lanes<T, W>::type;
   [&]<Index... i>(std::integer_sequence<Index, i...>) {
     V sum[J * K];
-    ((sum[i] = load<V>(m + i / K * stride + i % K * W)), ...);
+    ((sum[i] = load<V>(m + i / K * N + i % K * W)), ...);
     for (Index r = 0; r < rows; ++r) ((sum[i] += p[r * R + i / K] * load<V>(x + r * N + i % K * W)), ...);
-    (store(m + i / K * stride + i % K * W, sum[i]), ...);
+    (store(m + i / K * N + i % K * W, sum[i]), ...);
   }(Each<J * K>{});
 }
 
@@ -131,16 +132,20 @@ void skinny_expand(T* y /* += */, const T* p, const T* u, Index rows) {
   });
 }
 
-/// Columns from .. from + columns - 1 of X; row j of M begins at m + j * stride. Columns is at most the widest block.
-template <Index R, Index N, Index Columns, class T>
-void skinny_reduce(T* m /* += */, Index stride, const T* p, const T* x, Index rows) {
-  constexpr Index lanes = detail::lanes<T, Columns>;
-  detail::in_blocks<detail::power_of_two(std::min(R, detail::sum_rows)), R>([&]<Index J>(Index j) {
-    detail::in_blocks<2 * lanes, Columns>([&]<Index W>(Index n) {
-      constexpr Index w = std::min(W, lanes);
-      detail::reduce_block<J, W / w, w, R, N>(m + j * stride + n, stride, p + j, x + n, rows);
+/// Adds to columns piece * Width .. of M, fewer than Width if that is the last piece.
+template <Index R, Index N, Index Width, class T>
+void skinny_reduce(T* m /* += */, Index piece, const T* p, const T* x, Index rows) {
+  const auto sums = [&]<Index Columns>(Index from) {
+    constexpr Index lanes = detail::lanes<T, Columns>;
+    detail::in_blocks<detail::power_of_two(std::min(R, detail::sum_rows)), R>([&]<Index J>(Index j) {
+      detail::in_blocks<2 * lanes, Columns>([&]<Index W>(Index n) {
+        constexpr Index w = std::min(W, lanes);
+        detail::reduce_block<J, W / w, w, R, N>(m + j * N + from + n, p + j, x + from + n, rows);
+      });
     });
-  });
+  };
+  if (piece < N / Width) sums.template operator()<Width>(piece * Width);
+  else if constexpr (N % Width != 0) sums.template operator()<N % Width>(N / Width * Width);
 }
 
 }  // namespace wu::cpu

@@ -31,6 +31,7 @@ struct EncoderBlock {
   template <class T>
   static Saved<T> forward(auto& ctx, Workspace& ws, View<T, dyn, C> y, View<const T, dyn, C> x, const Parameters<const T>& p, Index batch) {
     using Sum = accumulator_t<T>;
+    if (batch < 1 || x.rows() % batch != 0) throw ShapeError(message("encoder block: expected a multiple of ", batch, " samples' rows, found ", x.rows()));
     Saved<T> s{x, ws.take<T, dyn, C>(x.rows()), ws.take<T, dyn, C>(x.rows()), ws.take<T, dyn, C>(x.rows()),
                ws.take<Sum, dyn>(x.rows()), ws.take<Sum, dyn>(x.rows()), {}, {}, {}};
     const Index length = x.rows() / batch;

@@ -62,11 +62,14 @@ struct AttentionWidths {
   static_assert(WidthOfQ % D == 0, "attention: the head width must divide the width of q");
   static constexpr Index heads = WidthOfQ / D;
 };
-inline void check_attention(const AttentionRows& rows, Index rows_q, Index rows_k) {
-  if (rows.key_group.size() != rows.groups() || rows.groups() * rows.query.size() != rows_q ||
-      rows.groups() * rows.key.size() != rows_k)
+/// Throws unless the groups cover all rows of queries and keys, and everything that lies beside q or k has as many rows.
+inline void check_attention(const AttentionRows& rows, const auto& q, const auto& k, const auto& v, const auto&... beside_q) {
+  if (rows.key_group.size() != rows.groups() || rows.groups() * rows.query.size() != q.rows() || rows.groups() * rows.key.size() != k.rows())
     throw ShapeError(message("attention: expected ", rows.groups(), " groups of ", rows.query.size(), " queries and ",
-                             rows.key.size(), " keys, found ", rows_q, " rows of q and ", rows_k, " rows of k"));
+                             rows.key.size(), " keys, found ", q.rows(), " rows of q and ", k.rows(), " rows of k"));
+  if (rows.key.size() == 0 && q.rows() > 0) throw ShapeError("attention: expected at least one key, found none");
+  check_rows("attention, keys and values", k, v);
+  check_rows("attention, queries and outputs", q, beside_q...);
 }
 }  // namespace detail
 
@@ -76,7 +79,7 @@ template <Index D>
 void attention_forward(reference&, Workspace&, auto out, auto lse, auto q, auto k, auto v, const AttentionRows& rows) {
   constexpr Index heads = detail::AttentionWidths<q.width, k.width, v.width, D>::heads;
   using Sum = sum_of<decltype(q)>;
-  detail::check_attention(rows, q.rows(), k.rows());
+  detail::check_attention(rows, q, k, v, out, lse);
   const Sum scale = 1 / std::sqrt(static_cast<Sum>(D));
   for (Index g = 0; g < rows.groups(); ++g)
     for (Index i = 0; i < rows.query.size(); ++i)
@@ -107,7 +110,8 @@ void attention_backward(reference&, Workspace&, auto dq /* = */, auto dk /* = */
                         auto q, auto k, auto v, const AttentionRows& rows) {
   constexpr Index heads = detail::AttentionWidths<q.width, k.width, v.width, D>::heads;
   using Sum = sum_of<decltype(q)>;
-  detail::check_attention(rows, q.rows(), k.rows());
+  detail::check_attention(rows, q, k, v, dq, dout, out, lse);
+  check_rows("attention, gradients of keys and values", k, dk, dv);
   const Sum scale = 1 / std::sqrt(static_cast<Sum>(D));
   using Out = value_of<decltype(dq)>;
   for (Index g = 0; g < rows.groups(); ++g)

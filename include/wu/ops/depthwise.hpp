@@ -22,6 +22,13 @@ struct DepthwiseWidths {
   static constexpr Index channels = WidthOfX, k = odd_root<Taps>();
   static_assert(k * k == Taps, "depthwise: the filters must be (K * K, C) with K odd");
 };
+/// Throws unless both pictures have the same extents.
+void check_pictures(const char* what, const auto& x, const auto& y) {
+  for (std::size_t axis = 0; axis < 3; ++axis)
+    if (x.extent(axis) != y.extent(axis))
+      throw ShapeError(message(what, ": expected ", x.extent(0), " pictures of ", x.extent(1), " x ", x.extent(2), ", found ", y.extent(0),
+                               " of ", y.extent(1), " x ", y.extent(2)));
+}
 /// The clamped input position of tap i at output position p.
 constexpr Index tap(Index p, Index i, Index K, Index size) { return std::clamp<Index>(p + i - K / 2, 0, size - 1); }
 }  // namespace detail
@@ -29,7 +36,7 @@ constexpr Index tap(Index p, Index i, Index K, Index size) { return std::clamp<I
 void depthwise_forward(reference&, auto y, auto x, auto W) {
   using S = detail::DepthwiseWidths<W.extents[0], x.width, W.width>;
   constexpr Index C = S::channels, K = S::k;
-  check_rows("depthwise", x, y);
+  detail::check_pictures("depthwise", x, y);
   const Index height = x.extent(1), width = x.extent(2);
   for (Index b = 0; b < x.extent(0); ++b)
     for (Index h = 0; h < height; ++h)
@@ -47,7 +54,8 @@ void depthwise_forward(reference&, auto y, auto x, auto W) {
 void depthwise_backward(reference&, auto dx /* = */, auto dW /* += */, auto dy, auto x, auto W) {
   using S = detail::DepthwiseWidths<W.extents[0], x.width, W.width>;
   constexpr Index C = S::channels, K = S::k;
-  check_rows("depthwise backward", x, dy);
+  detail::check_pictures("depthwise backward", x, dy);
+  if (dx.data) detail::check_pictures("depthwise backward", x, dx);
   const Index height = x.extent(1), width = x.extent(2);
   if (dx.data) std::fill(dx.begin(), dx.end(), value_of<decltype(dx)>(0));
   for (Index b = 0; b < x.extent(0); ++b)

@@ -35,6 +35,7 @@ void broadcast_rows_forward(reference&, auto y, auto x) {
 
 void broadcast_rows_backward(reference&, auto dx /* += */, auto dy) {
   detail::check_copies("broadcast rows backward", dy.size(), dx.size());
+  if (!dx.data) return;
   for (Index k = 0; k < dy.size(); k += dx.size())
     for (Index i = 0; i < dx.size(); ++i) dx[i] += dy[k + i];
 }

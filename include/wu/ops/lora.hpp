@@ -53,6 +53,11 @@ inline Index lora_rows(Index rows, std::span<const Index> which, Index count) {
       throw ShapeError(message("lora: expected an adapter index below ", count, " or no_adapter, found ", k));
   return rows / samples;
 }
+/// Throws unless there is a gradient for every adapter, or none at all.
+inline void check_lora_gradients(const auto& dadapter, const auto& adapter) {
+  if (dadapter.A && dadapter.count != adapter.count)
+    throw ShapeError(message("lora backward: expected gradients of ", adapter.count, " adapters, found ", dadapter.count));
+}
 }  // namespace detail
 
 /// xa's rows of samples without an adapter are left as they are.
@@ -86,7 +91,9 @@ void lora_backward(reference&, Workspace& ws, auto dx /* += */, auto dadapter /*
   constexpr Index In = W::in, Out = W::out, R = detail::LoraRank<adapter.rank, xa.width>::rank;
   using Sum = sum_of<decltype(x)>;
   check_rows("lora backward", x, dy, xa);
+  if (dx.data) check_rows("lora backward", x, dx);
   const Index rows = detail::lora_rows(x.rows(), which, adapter.count);
+  detail::check_lora_gradients(dadapter, adapter);
   const Workspace::Scope scope(ws);
   Sum* const g = ws.take_values<Sum>(R);
   for (Index r = 0; r < x.rows(); ++r) {

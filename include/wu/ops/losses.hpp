@@ -8,10 +8,19 @@
 
 namespace wu {
 
+namespace detail {
+/// Values per sample; throws unless there is a sample and the values divide evenly.
+inline Index sample_values(const char* what, Index values, Index samples) {
+  if (samples < 1 || values < 1 || values % samples != 0)
+    throw ShapeError(message(what, ": expected a multiple of ", samples, " samples' values, found ", values));
+  return values / samples;
+}
+}  // namespace detail
+
 /// per_sample: (b); prediction and target: b samples of equal size. Returns the mean over samples.
 double mse_forward(reference&, View<double, dyn> per_sample, auto prediction, auto target) {
   detail::check_sizes("mean squared error", target.size(), prediction.size());
-  const Index b = per_sample.size(), n = prediction.size() / b;
+  const Index b = per_sample.size(), n = detail::sample_values("mean squared error", prediction.size(), b);
   double total = 0;
   for (Index s = 0; s < b; ++s) {
     double sum = 0;
@@ -29,7 +38,7 @@ void mse_backward(reference&, auto dprediction /* = */, auto prediction, auto ta
   detail::check_sizes("mean squared error backward", target.size(), prediction.size());
   using T = value_of<decltype(dprediction)>;
   using Sum = sum_of<decltype(prediction)>;
-  const Index n = prediction.size() / static_cast<Index>(weights.size());
+  const Index n = detail::sample_values("mean squared error backward", prediction.size(), static_cast<Index>(weights.size()));
   for (std::size_t s = 0; s < weights.size(); ++s) {
     const Sum factor = static_cast<Sum>(2 * weights[s] / static_cast<double>(n));
     for (Index k = static_cast<Index>(s) * n; k < static_cast<Index>(s + 1) * n; ++k) dprediction[k] = static_cast<T>(factor * (Sum(prediction[k]) - Sum(target[k])));

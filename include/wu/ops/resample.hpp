@@ -13,8 +13,9 @@ namespace wu {
 
 namespace detail {
 inline Index resample_factor(const char* what, const auto& fine, const auto& coarse) {
+  if (fine.extent(0) != coarse.extent(0)) throw ShapeError(message(what, ": expected ", coarse.extent(0), " pictures, found ", fine.extent(0)));
   const Index factor = coarse.extent(1) > 0 ? fine.extent(1) / coarse.extent(1) : 0;
-  if (factor < 1 || fine.extent(0) != coarse.extent(0) || fine.extent(1) != coarse.extent(1) * factor || fine.extent(2) != coarse.extent(2) * factor)
+  if (factor < 1 || fine.extent(1) != coarse.extent(1) * factor || fine.extent(2) != coarse.extent(2) * factor)
     throw ShapeError(message(what, ": expected a fine grid that is a whole multiple of the coarse ", coarse.extent(1), " x ",
                              coarse.extent(2), ", found ", fine.extent(1), " x ", fine.extent(2)));
   return factor;
@@ -31,45 +32,49 @@ inline Between between(Index p, Index factor, Index size) {
   if (lower >= size - 1) return {size - 1, size - 1, 0};
   return {lower, lower + 1, static_cast<double>(twice - 2 * factor * lower) / static_cast<double>(2 * factor)};
 }
-}  // namespace detail
 
-void pool_forward(reference&, auto coarse, auto fine) {
-  constexpr Index C = detail::SameWidth<fine.width, coarse.width>::value;
+// Parts of the result, so that other devices can share them out among threads.
+void pool_cells(auto coarse, auto fine, Index F, Index begin, Index end) {
+  constexpr Index C = SameWidth<fine.width, coarse.width>::value;
   using Sum = sum_of<decltype(fine)>;
-  const Index F = detail::resample_factor("pool", fine, coarse), height = coarse.extent(1), width = coarse.extent(2);
-  for (Index cell = 0; cell < coarse.rows(); ++cell) {
-    const Index b = cell / (height * width), h = cell / width % height, w = cell % width;
+  const Index width = coarse.extent(2);
+  const Sum share = 1 / static_cast<Sum>(F * F);
+  for (Index cell = begin; cell < end; ++cell) {
+    const auto* const corner = fine.data + (cell / width * F * width + cell % width) * F * C;
     Sum sum[C] = {};
     for (Index i = 0; i < F; ++i)
       for (Index j = 0; j < F; ++j) {
-        const auto* const in = fine.data + ((b * height * F + h * F + i) * width * F + w * F + j) * C;
+        const auto* const in = corner + (i * width * F + j) * C;
         for (Index c = 0; c < C; ++c) sum[c] += Sum(in[c]);
       }
-    for (Index c = 0; c < C; ++c) coarse[cell * C + c] = static_cast<value_of<decltype(coarse)>>(sum[c] / static_cast<Sum>(F * F));
+    for (Index c = 0; c < C; ++c) coarse[cell * C + c] = static_cast<value_of<decltype(coarse)>>(sum[c] * share);
   }
 }
-
-void pool_backward(reference&, auto dfine /* = */, auto dcoarse) {
-  constexpr Index C = detail::SameWidth<dfine.width, dcoarse.width>::value;
+void spread_cells(auto dfine, auto dcoarse, Index F, Index begin, Index end) {
+  constexpr Index C = SameWidth<dfine.width, dcoarse.width>::value;
   using Sum = sum_of<decltype(dfine)>;
-  const Index F = detail::resample_factor("pool backward", dfine, dcoarse), height = dfine.extent(1), width = dfine.extent(2);
-  for (Index r = 0; r < dfine.rows(); ++r) {
-    const Index b = r / (height * width), h = r / width % height / F, w = r % width / F;
-    const auto* const g = dcoarse.data + ((b * (height / F) + h) * (width / F) + w) * C;
-    for (Index c = 0; c < C; ++c) dfine[r * C + c] = static_cast<value_of<decltype(dfine)>>(Sum(g[c]) / static_cast<Sum>(F * F));
+  const Index width = dcoarse.extent(2);
+  const Sum share = 1 / static_cast<Sum>(F * F);
+  for (Index cell = begin; cell < end; ++cell) {
+    const auto* const g = dcoarse.data + cell * C;
+    auto* const corner = dfine.data + (cell / width * F * width + cell % width) * F * C;
+    for (Index i = 0; i < F; ++i)
+      for (Index j = 0; j < F; ++j) {
+        auto* const out = corner + (i * width * F + j) * C;
+        for (Index c = 0; c < C; ++c) out[c] = static_cast<value_of<decltype(dfine)>>(Sum(g[c]) * share);
+      }
   }
 }
-
-void upsample_forward(reference&, auto fine, auto coarse) {
-  constexpr Index C = detail::SameWidth<fine.width, coarse.width>::value;
+void upsample_lines(auto fine, auto coarse, Index F, Index begin, Index end) {
+  constexpr Index C = SameWidth<fine.width, coarse.width>::value;
   using Sum = sum_of<decltype(coarse)>;
-  const Index F = detail::resample_factor("upsample", fine, coarse), height = coarse.extent(1), width = coarse.extent(2);
-  for (Index line = 0; line < fine.extent(0) * height * F; ++line) {
-    const auto v = detail::between(line % (height * F), F, height);
+  const Index height = coarse.extent(1), width = coarse.extent(2);
+  for (Index line = begin; line < end; ++line) {
+    const auto v = between(line % (height * F), F, height);
     const auto* const top = coarse.data + (line / (height * F) * height + v.lower) * width * C;
     const auto* const bottom = coarse.data + (line / (height * F) * height + v.upper) * width * C;
     for (Index w = 0; w < width * F; ++w) {
-      const auto u = detail::between(w, F, width);
+      const auto u = between(w, F, width);
       const Sum a = static_cast<Sum>((1 - v.weight) * (1 - u.weight)), b = static_cast<Sum>((1 - v.weight) * u.weight);
       const Sum d = static_cast<Sum>(v.weight * (1 - u.weight)), e = static_cast<Sum>(v.weight * u.weight);
       auto* const out = fine.data + (line * width * F + w) * C;
@@ -78,6 +83,22 @@ void upsample_forward(reference&, auto fine, auto coarse) {
                                                        d * Sum(bottom[u.lower * C + c]) + e * Sum(bottom[u.upper * C + c]));
     }
   }
+}
+}  // namespace detail
+
+void pool_forward(reference&, auto coarse, auto fine) {
+  const Index F = detail::resample_factor("pool", fine, coarse);
+  detail::pool_cells(coarse, fine, F, 0, coarse.rows());
+}
+
+void pool_backward(reference&, auto dfine /* = */, auto dcoarse) {
+  const Index F = detail::resample_factor("pool backward", dfine, dcoarse);
+  detail::spread_cells(dfine, dcoarse, F, 0, dcoarse.rows());
+}
+
+void upsample_forward(reference&, auto fine, auto coarse) {
+  const Index F = detail::resample_factor("upsample", fine, coarse);
+  detail::upsample_lines(fine, coarse, F, 0, fine.extent(0) * fine.extent(1));
 }
 
 void upsample_backward(reference&, auto dcoarse /* = */, auto dfine) {

@@ -31,6 +31,7 @@ struct Rotary {
     Rotary rotary{axes, {}, {}};
     for (std::size_t a = 0; a < N; ++a) {
       const auto [width, divisor, positions, first] = axes[a];
+      if (width % 2 != 0) throw ShapeError(message("rope: expected an even number of channels for every axis, found ", width));
       T* const c = ws.take_values<T>(positions * width);
       T* const s = ws.take_values<T>(positions * width);
       for (Index i = 0; i < width; i += 2) {
@@ -49,6 +50,15 @@ struct Rotary {
 };
 
 namespace detail {
+/// Rotary<T, 0> has no axes and turns nothing.
+template <Index C, Index D, class T, std::size_t N>
+void check_rotary(const Rotary<T, N>& rotary) {
+  static_assert(C % D == 0, "rope: the head width must divide the width of x");
+  Index width = 0;
+  for (const RotaryAxis& axis : rotary.axes) width += axis.width;
+  if (N > 0 && width != D) throw ShapeError(message("rope: expected axes that share a head of ", D, " channels, found ", width));
+}
+
 /// Turns one row; sign +1 forward, -1 backward.
 template <Index C, Index D, class T, std::size_t N, class U>
 void rotate_row(U* row, Index r, const Rotary<T, N>& rotary, int sign) {
@@ -72,13 +82,13 @@ void rotate_row(U* row, Index r, const Rotary<T, N>& rotary, int sign) {
 /// x: (rows, C) View or Columns, in place. D is the head width, the sum of the axes' widths.
 template <Index D, class T, std::size_t N>
 void rope_forward(reference&, auto x, const Rotary<T, N>& rotary) {
-  static_assert(x.width % D == 0, "rope: the head width must divide the width of x");
+  detail::check_rotary<x.width, D>(rotary);
   for (Index r = 0; r < x.rows(); ++r) detail::rotate_row<x.width, D>(x.row(r), r, rotary, 1);
 }
 
 template <Index D, class T, std::size_t N>
 void rope_backward(reference&, auto dx, const Rotary<T, N>& rotary) {
-  static_assert(dx.width % D == 0, "rope: the head width must divide the width of x");
+  detail::check_rotary<dx.width, D>(rotary);
   for (Index r = 0; r < dx.rows(); ++r) detail::rotate_row<dx.width, D>(dx.row(r), r, rotary, -1);
 }
 

@@ -1,0 +1,155 @@
+// Training the functional memory: for each step a few requests, each a damaged or clean picture with an instruction; the
+// generator writes adapters for every request, the frozen backbone edits tiles of it with them, and the diffusion loss alone
+// teaches the generator (paper eq. 7).
+#include <cmath>
+#include <iostream>
+
+#include "edit/checkpoint.hpp"
+#include "edit/commands.hpp"
+#include "edit/folder.hpp"
+#include "edit/network.hpp"
+#include "edit/photographs.hpp"
+#include "edit/progress.hpp"
+#include "edit/tasks.hpp"
+#include "wu/cpu/cpu.hpp"
+#include "wu/diffusion/times.hpp"
+
+namespace edit {
+
+namespace {
+
+constexpr int square = 160;             // pixels of the picture that a training request is about
+constexpr double piece_dropout = 0.15;  // of the word pieces are lost, so that no phrase is learned by heart
+constexpr Index calibration_steps = 12; // to measure how many steps fit into the minutes asked for
+
+Request draw_request(const std::vector<Image>& pictures, Index crops, wu::Random& random) {
+  const Image photograph = random_square(pictures[random.below(static_cast<std::uint32_t>(pictures.size()))], square, random);
+  const Task task = tasks[random.below(static_cast<std::uint32_t>(tasks.size()))];
+  const Pair pair = make_pair(task, photograph, random);
+  Request request;
+  describe_request(request, pair.source, training_phrase(task, random));
+  for (std::int32_t& piece : request.pieces)
+    if (piece != 0 && random.uniform() < piece_dropout) piece = 0;
+  const auto room = static_cast<std::uint32_t>(std::min(pair.source.width, pair.source.height) - static_cast<int>(tile) + 1);
+  for (Index k = 0; k < crops; ++k) request.tiles.add(pair.source, pair.target, static_cast<int>(random.below(room)), static_cast<int>(random.below(room)));
+  return request;
+}
+
+}  // namespace
+
+int train(const TrainOptions& options) {
+  catch_interrupts();
+  FrozenWeights frozen;
+  const Facts backbone = load_weights(options.backbone, frozen);
+  const std::uint64_t backbone_hash = hash(frozen);
+  const Path path = backbone.contains("path") && backbone.at("path") == "flow" ? Path::flow : Path::bridge;
+  const Photographs pictures = load_photographs(options.photos, options.held_out, options.seed);
+  if (pictures.training.empty()) throw wu::Error("there is nothing to train on: --held-out was given without --photos");
+  make_folder(options.model);
+  const fs::path checkpoint = options.model / "training.safetensors";
+
+  Network network(options.threads);
+  wu::train::Training<Memory, float> run;
+  TrainOptions settings = options;
+  double seconds_before = 0;
+  std::vector<double> curve;
+  if (options.resume) {
+    const Facts was = load_checkpoint(checkpoint, run);
+    const auto file = wu::io::SafeTensors::open(checkpoint.string());
+    settings.steps = static_cast<Index>(number(file, "steps")), settings.requests = static_cast<Index>(number(file, "requests"));
+    settings.crops = static_cast<Index>(number(file, "crops")), settings.seed = static_cast<std::uint64_t>(number(file, "seed"));
+    settings.rate = std::stod(was.at("rate"));
+    seconds_before = std::stod(was.at("train seconds"));
+    if (was.at("backbone hash") != std::to_string(backbone_hash))
+      throw wu::Error(wu::message(checkpoint.string(), ": was trained on another backbone than ", options.backbone.string()));
+  } else initialise(run.values, options.seed);
+
+  wu::train::Options rule;
+  rule.schedule.peak = settings.rate;
+  rule.schedule.steps = settings.steps;
+  auto step = [&] {
+    return run.advance(network.ctx, rule, [&](const auto& values, const auto& gradients, Index at, Index) {
+      std::vector<Request> requests(static_cast<std::size_t>(settings.requests));
+      network.ctx.split(settings.requests, 1 << 20, [&](int, Index begin, Index end) {
+        for (Index k = begin; k < end; ++k) {
+          wu::Random random(settings.seed, "training request", static_cast<std::uint64_t>(at * settings.requests + k));
+          requests[static_cast<std::size_t>(k)] = draw_request(pictures.training, settings.crops, random);
+        }
+      });
+      wu::Random random(settings.seed, "training times", static_cast<std::uint64_t>(at));
+      std::vector<double> t(static_cast<std::size_t>(settings.requests * settings.crops));
+      for (double& v : t) v = path == Path::bridge ? wu::diffusion::SamplerTimes{1}(random) : wu::diffusion::LogitNormalTimes{}(random);
+      Index worst = -1;
+      const double loss = network.memory_loss(frozen, values, gradients, requests, path, t, settings.seed + static_cast<std::uint64_t>(at), worst);
+      if (!std::isfinite(loss)) throw wu::NonFiniteError(wu::message("the loss is not finite at step ", at, ", request ", worst + 1, " of ", settings.requests));
+      return loss;
+    });
+  };
+
+  // Without a number of steps: measure some, which do not count, and take as many as fit.
+  if (settings.steps == 0) {
+    const Progress clock("");
+    wu::train::Training<Memory, float> start;
+    rule.schedule.steps = calibration_steps;
+    for (Index k = 0; k < calibration_steps; ++k) step();
+    const double each = clock.seconds() / static_cast<double>(calibration_steps);
+    settings.steps = std::max<Index>(20, static_cast<Index>((settings.minutes * 60 - clock.seconds()) / each));
+    run = std::move(start);
+    initialise(run.values, options.seed);
+    rule.schedule.steps = settings.steps;
+  }
+  rule.schedule.warmup = std::min<Index>(40, settings.steps / 5 + 1);
+  std::cerr << "training " << MemoryWeights::count << " parameters (" << Generator::parameter_count << " of the generator) for " << settings.steps << " steps of "
+            << settings.requests << " requests with " << settings.crops << " tiles each; " << pictures.description << "\n";
+
+  Progress progress("step");
+  auto facts = [&] {
+    return Facts{{"what", "wu-edit memory"}, {"path", path_name(path)}, {"steps", std::to_string(settings.steps)}, {"requests", std::to_string(settings.requests)},
+                 {"crops", std::to_string(settings.crops)}, {"seed", std::to_string(settings.seed)}, {"rate", wu::message(settings.rate)},
+                 {"backbone hash", std::to_string(backbone_hash)}, {"train seconds", wu::message(seconds_before + progress.seconds())},
+                 {"photographs", pictures.description}};
+  };
+  const Index first = run.step;
+  double smooth = 0;
+  std::string stopped;
+  auto last_save = Progress::Clock::now();
+  while (run.step < settings.steps && !interrupted()) {
+    try {
+      const auto result = step();
+      smooth = run.step == first + 1 ? result.loss : 0.97 * smooth + 0.03 * result.loss;
+      curve.push_back(result.loss);
+    } catch (const wu::NonFiniteError& e) {
+      stopped = e.what();
+      break;
+    }
+    progress.show(run.step, settings.steps, wu::message("loss ", smooth, "  ", static_cast<int>(static_cast<double>((run.step - first) * settings.requests * settings.crops) / progress.seconds()), " tiles/s"));
+    if (Progress::Clock::now() - last_save > std::chrono::minutes(1)) {
+      save_checkpoint(checkpoint, run, facts());
+      last_save = Progress::Clock::now();
+    }
+  }
+  if (run.step < settings.steps) {
+    save_checkpoint(checkpoint, run, facts());
+    std::cerr << "\n" << (stopped.empty() ? "stopped" : stopped) << "; the weights after step " << run.step << " of " << settings.steps << " are kept in " << checkpoint.string()
+              << "; the same command with --resume goes on from there\n";
+    return stopped.empty() ? 130 : 1;
+  }
+  if (hash(frozen) != backbone_hash) throw wu::Error("the frozen backbone was changed by training; this is a defect of the program");
+  Facts done = facts();
+  std::string losses;
+  for (std::size_t k = 0; k < 200 && !curve.empty(); ++k) {
+    const std::size_t begin = k * curve.size() / 200, end = std::max(begin + 1, (k + 1) * curve.size() / 200);
+    double sum = 0;
+    for (std::size_t i = begin; i < end; ++i) sum += curve[i];
+    losses += wu::message(k ? " " : "", sum / static_cast<double>(end - begin));
+  }
+  done["loss curve"] = losses;
+  save_weights(options.model / "generator.safetensors", run.values, done);
+  save_weights(options.model / "backbone.safetensors", frozen, backbone);
+  fs::remove(checkpoint);
+  std::cout << (options.model / "generator.safetensors").string() << ": " << MemoryWeights::count << " parameters, " << settings.steps << " steps, loss " << smooth << ", "
+            << static_cast<int>(seconds_before + progress.seconds()) << " s; the backbone's " << FrozenWeights::count << " parameters are unchanged\n";
+  return 0;
+}
+
+}  // namespace edit

@@ -1,0 +1,193 @@
+// The generator's gradients for orders of attention that no file has numbers for, and its first step of training.
+#include <boost/test/unit_test.hpp>
+
+#include <algorithm>
+
+#include "support/gradient_check.hpp"
+#include "wu/core/parameters.hpp"
+#include "wu/generator/generator.hpp"
+#include "wu/nn/linear.hpp"
+
+namespace {
+
+using namespace wu;
+
+/// 3 layers of 10 tokens and 4 ranks, two ranks to a position: a grid of 3 x 10 x 2. The last token of down.A and of up.B is
+/// part padding.
+using Shape = AdaptedLayers<3, Adapted<"up", 5, 7>, Adapted<"down", 7, 5>>;
+using Tokens = Tokenizer</*rank*/ 4, /*width*/ 3>::of<Shape>;
+template <class... Attentions>
+using Tiny = Generator<Tokens, Width<12>, HeadWidth<4>, Blocks<1>, JoinedRanks<2>, ConditionWidth<7>, BlockOrder<Attentions...>>;
+static_assert(Tokens::tokens_per_layer == 10);
+
+using OneAxisEach = Tiny<FactorizedAttention<"over_layers", "layer">, FactorizedAttention<"over_tokens", "token">, FactorizedAttention<"over_ranks", "rank">>;
+/// Positions of one group lie 20 rows and 1 row apart, with other groups' rows between them.
+using NotContiguous = Tiny<FactorizedAttention<"over_layers_and_ranks", "layer", "rank">>;
+
+constexpr Index batch = 2, length = 5;
+
+template <class G>
+struct Problem {
+  Weights<G, double> weights, gradients;
+  std::vector<double> condition = test::random_values(batch * length * G::input, "condition"), tokens = test::poisoned(batch * Tokens::values),
+                      dcondition = test::poisoned(batch * length * G::input);
+  Workspace ws;
+  reference ctx;
+
+  auto forward() {
+    return G::template forward<double>(ctx, ws, {tokens.data(), batch}, View<const double, dyn, dyn, G::input>(condition.data(), batch, length), weights.frozen());
+  }
+  void backward(std::span<const double> dtokens, const auto& saved) {
+    G::template backward<double>(ctx, ws, View<double, dyn, dyn, G::input>(dcondition.data(), batch, length), gradients.view(), {dtokens.data(), batch}, saved, weights.frozen());
+  }
+};
+
+/// Every weight by its name, and the condition. `attentions` names the fields that have to be among them.
+template <class G>
+void check(const std::vector<std::string>& attentions) {
+  Problem<G> problem;
+  std::ranges::copy(test::random_values(problem.weights.extent, "weights"), problem.weights.flat().begin());
+  const auto cotangent = test::random_values(batch * Tokens::values, "cotangent");
+  auto loss = [&] {
+    const Workspace::Scope scope(problem.ws);
+    problem.forward();
+    return test::dot(problem.tokens, cotangent);
+  };
+  problem.backward(cotangent, problem.forward());
+  test::check_gradient("condition", problem.condition, problem.dcondition, loss, 1e-7, 40);
+  std::vector<std::string> names;
+  auto p = problem.weights.view();
+  for_each_parameter(p, [&](const std::string& name, auto& view) {
+    const auto at = static_cast<std::size_t>(view.data - problem.weights.flat().data()), n = static_cast<std::size_t>(view.size());
+    test::check_gradient(name, {view.data, n}, problem.gradients.flat().subspan(at, n), loss, 1e-7, 10);
+    names.push_back(name);
+  });
+  for (const auto& field : attentions)
+    for (const auto* matrix : {"W_q", "W_k", "W_v", "W_o"}) {
+      const std::string name = "model.blocks.0." + field + "." + matrix + ".weight";
+      BOOST_CHECK_MESSAGE(std::ranges::count(names, name) == 1, "no parameter is called " << name);
+    }
+}
+
+/// The tokens of A's half and of B's half of every layer: f(value, is_A).
+void each_token_value(auto& tokens, auto&& f) {
+  for (std::size_t k = 0; k < tokens.size(); ++k) f(tokens[k], static_cast<Index>(k) % Tokens::values_per_layer < Tokens::tokens_A * Tokens::values_per_token);
+}
+
+}  // namespace
+
+BOOST_AUTO_TEST_CASE(three_attentions_of_one_axis_each) { check<OneAxisEach>({"over_layers", "over_tokens", "over_ranks"}); }
+
+BOOST_AUTO_TEST_CASE(an_attention_over_axes_that_do_not_lie_side_by_side) { check<NotContiguous>({"over_layers_and_ranks"}); }
+
+BOOST_AUTO_TEST_CASE(attention_over_layer_and_rank_keeps_tokens_apart) {
+  // Without the other ways between positions (cross attention sees only the condition), a token depends on its own prior alone.
+  Problem<NotContiguous> problem;
+  std::ranges::copy(test::random_values(problem.weights.extent, "weights"), problem.weights.flat().begin());
+  problem.forward();
+  const auto before = problem.tokens;
+  constexpr Index token = 4;
+  const auto hw = problem.weights.view().hw_pos;
+  for (Index k = 0; k < Tokens::rank * hw.width; ++k) hw[token * Tokens::rank * hw.width + k] += 0.5;
+  problem.forward();
+  for (Index k = 0; k < batch * Tokens::values; ++k) {
+    const auto at = static_cast<std::size_t>(k);
+    if (k / Tokens::values_per_token % Tokens::tokens_per_layer == token) BOOST_CHECK_NE(problem.tokens[at], before[at]);
+    else BOOST_CHECK_EQUAL(problem.tokens[at], before[at]);
+  }
+}
+
+BOOST_AUTO_TEST_CASE(the_first_step_runs_the_frozen_backbone_and_teaches_proj_out_B_alone) {
+  using G = OneAxisEach;
+  Problem<G> problem;
+  G::initialise<double>(problem.weights.view(), test::seed);
+  const auto saved = problem.forward();
+  std::size_t values_of_B = 0;
+  each_token_value(problem.tokens, [&](double v, bool is_A) {
+    if (is_A) BOOST_CHECK_NE(v, 0);
+    else BOOST_CHECK_EQUAL(v, 0), ++values_of_B;
+  });
+  BOOST_CHECK_EQUAL(static_cast<Index>(values_of_B), batch * Tokens::layers * Tokens::tokens_B * Tokens::values_per_token);
+
+  // A backbone of the two adapted layers: 3 rows for each of 2 samples, each with its own request.
+  constexpr Index rows = 3 * batch;
+  constexpr std::array<Index, batch> which{0, 1};
+  using Up = LoRALinear<5, 7, Tokens::rank>;
+  using Down = LoRALinear<7, 5, Tokens::rank>;
+  struct Backbone {
+    Weights<Linear<5, 7>, double> up;
+    Weights<Linear<7, 5>, double> down;
+  } backbone;
+  std::ranges::copy(test::random_values(backbone.up.extent, "up"), backbone.up.flat().begin());
+  std::ranges::copy(test::random_values(backbone.down.extent, "down"), backbone.down.flat().begin());
+  const auto x = test::random_values(rows * 5, "x"), dy = test::random_values(rows * 5, "dy");
+  const View<const double, dyn, 5> vx(x.data(), rows), vdy(dy.data(), rows);
+  std::vector<double> dtokens(problem.tokens.size()), middle = test::poisoned(rows * 7), y = test::poisoned(rows * 5), frozen = y, dmiddle = test::poisoned(rows * 7);
+  const View<double, dyn, 7> vmiddle(middle.data(), rows), vdmiddle(dmiddle.data(), rows);
+  const View<double, dyn, 5> vy(y.data(), rows);
+  const Tokens::Tokens<const double> generated(problem.tokens.data(), batch);
+  const Tokens::Tokens<double> dgenerated(dtokens.data(), batch);
+  for (Index l = 0; l < Tokens::layers; ++l) {
+    auto& ctx = problem.ctx;
+    auto& ws = problem.ws;
+    const auto up = Tokens::adapter<"up">(generated, l);
+    const auto down = Tokens::adapter<"down">(generated, l);
+    const auto xa_up = Up::forward<double>(ctx, ws, vmiddle, vx, backbone.up.frozen(), up, which, 0.5);
+    const auto xa_down = Down::forward<double>(ctx, ws, vy, vmiddle, backbone.down.frozen(), down, which, 0.5);
+    Down::forward<double>(ctx, ws, View<double, dyn, 5>(frozen.data(), rows), vmiddle, backbone.down.frozen(), {}, which, 0.5);
+    BOOST_CHECK(y == frozen);
+    Down::backward<double>(ctx, ws, vdmiddle, Linear<7, 5>::Parameters<double>{}, Tokens::adapter<"down">(dgenerated, l), vdy, vmiddle, xa_down, backbone.down.frozen(), down,
+                           which, 0.5);
+    Up::backward<double>(ctx, ws, {}, Linear<5, 7>::Parameters<double>{}, Tokens::adapter<"up">(dgenerated, l), vdmiddle, vx, xa_up, backbone.up.frozen(), up, which, 0.5);
+  }
+  std::size_t taught = 0;
+  each_token_value(dtokens, [&](double v, bool is_A) {
+    if (is_A) BOOST_CHECK_EQUAL(v, 0);
+    else taught += v != 0;
+  });
+  BOOST_CHECK_EQUAL(static_cast<Index>(taught), batch * Tokens::layers * Tokens::rank * (7 + 5));  // all of B but its padding
+
+  problem.backward(dtokens, saved);
+  auto dp = problem.gradients.view();
+  int learning = 0;
+  for_each_parameter(dp, [&](const std::string& name, auto& view) {
+    const auto nonzero = std::ranges::count_if(view, [](double v) { return v != 0; });
+    if (name.starts_with("model.proj_out_B.")) {
+      BOOST_CHECK_MESSAGE(nonzero == view.size(), name << " does not learn");
+      ++learning;
+    } else BOOST_CHECK_MESSAGE(nonzero == 0, name << " learns in the first step");
+  });
+  BOOST_CHECK_EQUAL(learning, 2);
+  BOOST_CHECK(std::ranges::all_of(problem.dcondition, [](double v) { return v == 0; }));
+}
+
+BOOST_AUTO_TEST_CASE(generated_A_start_with_variance_one_over_the_token_width) {
+  using G = Generator<Tokenizer<4, 16>::of<AdaptedLayers<2, Adapted<"up", 32, 64>>>, Width<64>, HeadWidth<16>, Blocks<1>, JoinedRanks<1>, ConditionWidth<8>>;
+  Weights<G, double> weights;
+  G::initialise<double>(weights.view(), test::seed);
+  const auto condition = test::random_values(3 * G::input, "condition");
+  std::vector<double> tokens(static_cast<std::size_t>(G::Tokens::values));
+  Workspace ws;
+  reference ctx;
+  G::forward<double>(ctx, ws, {tokens.data(), 1}, View<const double, dyn, dyn, G::input>(condition.data(), 1, 3), weights.frozen());
+  double square = 0, count = 0;
+  for (Index k = 0; k < G::Tokens::values; ++k)
+    if (k % G::Tokens::values_per_layer < G::Tokens::tokens_A * G::Tokens::values_per_token) square += tokens[static_cast<std::size_t>(k)] * tokens[static_cast<std::size_t>(k)], ++count;
+  // 16 outputs from 1024 random weights: their mean square has a standard error near 1 / sqrt(1024 / 2), here taken five times.
+  BOOST_CHECK_CLOSE(square / count * 16, 1, 22);
+}
+
+BOOST_AUTO_TEST_CASE(tokens_for_another_batch_are_refused) {
+  using G = NotContiguous;
+  Weights<G, double> weights;
+  std::vector<double> condition(static_cast<std::size_t>(batch * length * G::input)), tokens(static_cast<std::size_t>(Tokens::values), 7);
+  Workspace ws;
+  reference ctx;
+  auto forward = [&](Index samples, Index rows) {
+    G::forward<double>(ctx, ws, {tokens.data(), 1}, View<const double, dyn, dyn, G::input>(condition.data(), samples, rows), weights.frozen());
+  };
+  auto says = [](std::string sentence) { return [sentence](const ShapeError& e) { return e.what() == sentence; }; };
+  BOOST_CHECK_EXCEPTION(forward(2, length), ShapeError, says("generator: expected tokens for 2 conditions of at least one row, found 1 and length 5"));
+  BOOST_CHECK_EXCEPTION(forward(1, 0), ShapeError, says("generator: expected tokens for 1 conditions of at least one row, found 1 and length 0"));
+  BOOST_CHECK(std::ranges::all_of(tokens, [](double v) { return v == 7; }));
+}

@@ -1,0 +1,91 @@
+// ops/elementwise.hpp and cpu/elementwise.hpp.
+#include "support.hpp"
+
+#include "wu/cpu/cpu.hpp"
+
+namespace {
+
+using wu::Index, wu::View, wu::dyn, wu::test::Values;
+
+void on_each_device(auto check) {
+  wu::reference reference;
+  check(reference);
+  wu::cpu::Context cpu({.threads = 2});
+  check(cpu);
+}
+
+/// y = x for each of b copies; what is broadcast is a parameter, so its gradient is added to.
+Values broadcast(auto zero, auto& ctx, const Values& in) {
+  using T = decltype(zero);
+  const Index rows = wu::test::length(in, "x") / 7, all = wu::test::length(in, "dy") / 7;
+  const auto x = wu::test::cast<T>(in.at("x")), dy = wu::test::cast<T>(in.at("dy"));
+  auto y = wu::test::poison<T>(all * 7), dx = wu::test::begun<T>(rows * 7);
+  broadcast_rows_forward(ctx, View<T, dyn, 7>(y.data(), all), View<const T, dyn, 7>(x.data(), rows));
+  broadcast_rows_backward(ctx, View<T, dyn, 7>(dx.data(), rows), View<const T, dyn, 7>(dy.data(), all));
+  return {{"y", wu::test::widen(y)}, {"dx", wu::test::added(dx)}};
+}
+
+template <Index C>
+Values mean(auto zero, auto& ctx, const Values& in) {
+  using T = decltype(zero);
+  const Index rows = wu::test::length(in, "x") / C, groups = wu::test::length(in, "dy") / C;
+  const auto x = wu::test::cast<T>(in.at("x")), dy = wu::test::cast<T>(in.at("dy"));
+  auto y = wu::test::poison<T>(groups * C), dx = wu::test::poison<T>(rows * C);
+  mean_rows_forward(ctx, View<T, dyn, C>(y.data(), groups), View<const T, dyn, C>(x.data(), rows));
+  mean_rows_backward(ctx, View<T, dyn, C>(dx.data(), rows), View<const T, dyn, C>(dy.data(), groups));
+  return {{"y", wu::test::widen(y)}, {"dx", wu::test::widen(dx)}};
+}
+
+}  // namespace
+
+BOOST_AUTO_TEST_CASE(broadcast_rows) {
+  wu::test::check_operation([](auto zero, auto& ctx, const Values& in) { return broadcast(zero, ctx, in); }, wu::test::inputs({{"x", 3 * 7}, {"dy", 2 * 3 * 7}}),
+                            wu::test::inputs({{"x", 1001 * 7}, {"dy", 3 * 1001 * 7}}), {"x"});
+}
+
+BOOST_AUTO_TEST_CASE(mean_rows) {
+  wu::test::check_operation([](auto zero, auto& ctx, const Values& in) { return mean<7>(zero, ctx, in); }, wu::test::inputs({{"x", 2 * 5 * 7}, {"dy", 2 * 7}}),
+                            wu::test::inputs({{"x", 3 * 1001 * 7}, {"dy", 3 * 7}}), {"x"});
+  wu::test::check_operation([](auto zero, auto& ctx, const Values& in) { return mean<67>(zero, ctx, in); }, wu::test::inputs({{"x", 3 * 2 * 67}, {"dy", 3 * 67}}),
+                            wu::test::inputs({{"x", 2 * 151 * 67}, {"dy", 2 * 67}}), {"x"});
+}
+
+BOOST_AUTO_TEST_CASE(add_copy_and_zero) {
+  on_each_device([](auto& ctx) {
+    for (const Index rows : {5, 5003}) {
+      const auto n = static_cast<std::size_t>(rows * 7);
+      const auto x = wu::test::random_values(rows * 7, "x"), start = wu::test::random_values(rows * 7, "y");
+      auto y = start;
+      const View<const double, dyn, 7> vx(x.data(), rows);
+      const View<double, dyn, 7> vy(y.data(), rows);
+      add(ctx, vy, vx);
+      for (std::size_t k = 0; k < n; ++k) BOOST_REQUIRE_EQUAL(y[k], start[k] + x[k]);
+      std::fill(y.begin(), y.end(), std::nan(""));
+      copy(ctx, vy, vx);
+      BOOST_CHECK(y == x);
+      std::fill(y.begin(), y.end(), std::nan(""));
+      zero(ctx, vy);
+      BOOST_CHECK(y == std::vector<double>(n));
+    }
+  });
+}
+
+BOOST_AUTO_TEST_CASE(broadcast_rows_skips_a_gradient_that_nobody_wants) {
+  on_each_device([](auto& ctx) {
+    const auto dy = wu::test::random_values(6 * 7, "dy");
+    broadcast_rows_backward(ctx, View<double, dyn, 7>(static_cast<double*>(nullptr), 3), View<const double, dyn, 7>(dy.data(), 6));
+  });
+}
+
+BOOST_AUTO_TEST_CASE(elementwise_operations_refuse_sizes_that_do_not_fit) {
+  on_each_device([](auto& ctx) {
+    std::vector<double> memory(35);
+    const View<double, dyn, 7> two(memory.data(), 2), four(memory.data(), 4), five(memory.data(), 5);
+    BOOST_CHECK_EXCEPTION(add(ctx, five, four), wu::ShapeError, wu::test::says("add: expected 35 values, found 28"));
+    BOOST_CHECK_EXCEPTION(copy(ctx, five, four), wu::ShapeError, wu::test::says("copy: expected 35 values, found 28"));
+    BOOST_CHECK_EXCEPTION(broadcast_rows_forward(ctx, five, two), wu::ShapeError, wu::test::says("broadcast rows: expected a multiple of 14 values, found 35"));
+    BOOST_CHECK_EXCEPTION(broadcast_rows_backward(ctx, two, five), wu::ShapeError, wu::test::says("broadcast rows backward: expected a multiple of 14 values, found 35"));
+    BOOST_CHECK_EXCEPTION(mean_rows_forward(ctx, two, five), wu::ShapeError, wu::test::says("mean rows: expected a multiple of 2 values, found 5"));
+    BOOST_CHECK_EXCEPTION(mean_rows_backward(ctx, five, two), wu::ShapeError, wu::test::says("mean rows backward: expected a multiple of 2 values, found 5"));
+  });
+}
