@@ -11,6 +11,7 @@ namespace edit {
 using wu::Index, wu::View, wu::dyn;
 
 inline constexpr Index tile = 64;       ///< pixels along a side of what the backbone works on at once
+inline constexpr int crop_side = 48;    ///< pixels along a side of a training tile: cheaper, and the backbone takes any size
 inline constexpr Index view_size = 64;  ///< the whole picture, resized, as the generator sees it
 inline constexpr Index rank = 8;
 inline constexpr double alpha = 1;      ///< the adapters' scale is alpha / rank
@@ -18,7 +19,7 @@ inline constexpr double alpha = 1;      ///< the adapters' scale is alpha / rank
 // ---- frozen: pre-trained, kept in the repository --------------------------------------------------------------------------
 using BackboneText = wu::condition::TextEncoder</*vocabulary*/ 2048, /*length*/ 24, /*width*/ 64, /*head width*/ 16, /*blocks*/ 1>;
 using Backbone = wu::backbone::EditTransformer</*layers*/ 4, /*token width*/ 128, /*pixel width*/ 64, /*head width*/ 32,
-                                               BackboneText::width, rank, /*adapter token width*/ 64>;
+                                               BackboneText::width, rank, /*adapter token width*/ 128>;
 
 /// The backbone and the text encoder that tells it the instruction, which is frozen with it.
 struct Frozen {
@@ -52,8 +53,8 @@ using Adapters = Backbone::Adapters<float>;
 /// Which probability path a backbone was trained on; kept in its file.
 enum class Path { bridge, flow };
 
-using BridgeStep = wu::diffusion::DiffusionStep<wu::diffusion::SourceBridge, wu::diffusion::Predicts::edit, wu::diffusion::LogMeanSquared>;
-using FlowStep = wu::diffusion::DiffusionStep<wu::diffusion::RectifiedFlow, wu::diffusion::Predicts::edit, wu::diffusion::LogMeanSquared>;
+using BridgeStep = wu::diffusion::DiffusionStep<wu::diffusion::SourceBridge, wu::diffusion::Predicts::edit, wu::diffusion::LogMeanSquared<400>>;
+using FlowStep = wu::diffusion::DiffusionStep<wu::diffusion::RectifiedFlow, wu::diffusion::Predicts::edit, wu::diffusion::LogMeanSquared<400>>;
 
 /// Calls f(Step{}) with the diffusion step of a path.
 template <class F>

@@ -14,7 +14,7 @@ using Pixels = View<float, dyn, dyn, dyn, 3>;
 using ConstPixels = View<const float, dyn, dyn, dyn, 3>;
 constexpr Index tile_values = tile * tile * 3;
 
-Pixels tiles_view(float* data, Index count) { return {data, count, tile, tile}; }
+Pixels take_pixels(wu::Workspace& ws, Index count, Index side = tile) { return ws.take<float, dyn, dyn, dyn, 3>(count, side, side); }
 
 /// The instruction's features for the backbone: the mean over the text encoder's positions.   (b, width)
 struct InstructionPass {
@@ -60,9 +60,9 @@ void initialise(MemoryWeights& weights, std::uint64_t seed) {
 
 void Tiles::add(const Image& source_picture, const Image& target_picture, int x, int y) {
   for (auto [picture, into] : {std::pair{&source_picture, &source}, std::pair{&target_picture, &target}})
-    for (int row = y; row < y + tile; ++row) {
+    for (int row = y; row < y + static_cast<int>(side); ++row) {
       const auto from = picture->rgb.begin() + static_cast<std::ptrdiff_t>(picture->at(x, row));
-      std::transform(from, from + tile * 3, std::back_inserter(*into), [](float v) { return 2 * v - 1; });
+      std::transform(from, from + side * 3, std::back_inserter(*into), [](float v) { return 2 * v - 1; });
     }
   ++count;
 }
@@ -94,11 +94,11 @@ double Network::pretrain_loss(const FrozenWeights& weights, FrozenWeights& gradi
   const Index b = tiles.count;
   return with_step(path, [&](auto step) {
     using Step = decltype(step);
-    const ConstPixels source(tiles.source.data(), b, tile, tile), target(tiles.target.data(), b, tile, tile);
+    const ConstPixels source(tiles.source.data(), b, tiles.side, tiles.side), target(tiles.target.data(), b, tiles.side, tiles.side);
     const auto pass = encode(ctx, ws, pieces, p.text);
     const auto x_0 = start<Step>(ws, source, noise_seed, 0);
-    const auto x_t = tiles_view(ws.take_values<float>(b * tile_values), b), edit = tiles_view(ws.take_values<float>(b * tile_values), b);
-    const auto dedit = tiles_view(ws.take_values<float>(b * tile_values), b);
+    const auto x_t = take_pixels(ws, b, tiles.side), edit = take_pixels(ws, b, tiles.side);
+    const auto dedit = take_pixels(ws, b, tiles.side);
     Step::interpolate(x_t, x_0, target, t);
     const auto saved = Backbone::forward<float>(ctx, ws, edit, x_t, source, t, pass.pooled, p.backbone, Adapters{});
     const auto each = ws.take<double, dyn>(b);
@@ -146,34 +146,47 @@ double Network::memory_loss(const FrozenWeights& frozen, const MemoryWeights::Fr
   zero(ctx, dtokens.flat());
   const auto instructions = encode(ctx, ws, batch.pieces, p.text);
 
+  // All requests' tiles one after the other, and whose they are.
+  const Index side = requests.front().tiles.side, values = side * side * 3, all = static_cast<Index>(t.size());
+  const auto sources = take_pixels(ws, all, side), targets = take_pixels(ws, all, side);
+  const auto features = ws.take<float, dyn, BackboneText::width>(all);
+  const std::span<Index> owner(ws.take_values<Index>(all), t.size());
+  Index at = 0;
+  for (Index k = 0; k < b; ++k) {
+    const Tiles& tiles = requests[static_cast<std::size_t>(k)].tiles;
+    std::copy(tiles.source.begin(), tiles.source.end(), sources.data + at * values);
+    std::copy(tiles.target.begin(), tiles.target.end(), targets.data + at * values);
+    for (Index i = 0; i < tiles.count; ++i, ++at) {
+      owner[static_cast<std::size_t>(at)] = k;
+      std::copy_n(instructions.pooled.row(k), BackboneText::width, features.row(at));
+    }
+  }
+
   worst = -1;
   double loss = 0;
   with_step(path, [&](auto step) {
     using Step = decltype(step);
-    std::size_t first = 0;
-    for (Index k = 0; k < b; ++k) {
-      // One request at a time: its tiles share an adapter, and their activations stay in the cache.
-      const wu::Workspace::Scope request_scope(ws);
-      const Tiles& tiles = requests[static_cast<std::size_t>(k)].tiles;
-      const Index n = tiles.count;
-      const auto times = t.subspan(first, static_cast<std::size_t>(n));
-      first += static_cast<std::size_t>(n);
-      const auto instruction = ws.take<float, dyn, BackboneText::width>(n);
-      for (Index i = 0; i < n; ++i) std::copy_n(instructions.pooled.row(k), BackboneText::width, instruction.row(i));
-      Index* const which = ws.take_values<Index>(n);
-      std::fill_n(which, n, k);
-      const Adapters adapters{tokens, {which, static_cast<std::size_t>(n)}, alpha / static_cast<double>(rank)};
-      const ConstPixels source(tiles.source.data(), n, tile, tile), target(tiles.target.data(), n, tile, tile);
-      const auto x_0 = start<Step>(ws, source, noise_seed, static_cast<std::uint64_t>(k));
-      const auto x_t = tiles_view(ws.take_values<float>(n * tile_values), n), edit = tiles_view(ws.take_values<float>(n * tile_values), n);
-      const auto dedit = tiles_view(ws.take_values<float>(n * tile_values), n);
+    // Some tiles at a time, so that their activations stay in the cache.
+    constexpr Index together = 8;
+    for (Index first = 0; first < all; first += together) {
+      const wu::Workspace::Scope part_scope(ws);
+      const Index n = std::min(together, all - first);
+      const auto times = t.subspan(static_cast<std::size_t>(first), static_cast<std::size_t>(n));
+      const std::span<const Index> which = owner.subspan(static_cast<std::size_t>(first), static_cast<std::size_t>(n));
+      const Adapters adapters{tokens, which, alpha / static_cast<double>(rank)};
+      const ConstPixels source(sources.data + first * values, n, side, side), target(targets.data + first * values, n, side, side);
+      const View<const float, dyn, BackboneText::width> instruction(features.row(first), n);
+      const auto x_0 = start<Step>(ws, source, noise_seed, static_cast<std::uint64_t>(first));
+      const auto x_t = take_pixels(ws, n, side), edit = take_pixels(ws, n, side), dedit = take_pixels(ws, n, side);
       Step::interpolate(x_t, x_0, target, times);
       const auto saved = Backbone::forward<float>(ctx, ws, edit, x_t, source, times, instruction, p.backbone, adapters);
       const auto each = ws.take<double, dyn>(n);
       const double part = Step::loss(ctx, ws, dedit, each, wu::as_const(edit), wu::as_const(x_t), source, x_0, target, times);
-      if (!std::isfinite(part) && worst < 0) worst = k;
-      loss += part / static_cast<double>(b);
-      for (float& v : dedit) v /= static_cast<float>(b);
+      for (Index i = 0; i < n && worst < 0; ++i)
+        if (!std::isfinite(each[i])) worst = which[static_cast<std::size_t>(i)];
+      const float share = static_cast<float>(n) / static_cast<float>(all);
+      loss += part * static_cast<double>(share);
+      for (float& v : dedit) v *= share;
       Backbone::backward<float>(ctx, ws, dtokens, Backbone::Parameters<float>{}, {}, dedit, saved, p.backbone, adapters);
     }
   });
@@ -220,7 +233,7 @@ Image Network::sample(const FrozenWeights& frozen, std::span<const float> adapte
   for (Index begin = 0; begin < count; begin += most) {
     const wu::Workspace::Scope batch_scope(ws);
     const Index n = std::min(most, count - begin);
-    const auto in = tiles_view(ws.take_values<float>(n * tile_values), n), x = tiles_view(ws.take_values<float>(n * tile_values), n);
+    const auto in = take_pixels(ws, n), x = take_pixels(ws, n);
     for (Index k = 0; k < n; ++k) {
       const auto [x0, y0] = corner(begin + k);
       for (int y = 0; y < side; ++y)
@@ -242,7 +255,7 @@ Image Network::sample(const FrozenWeights& frozen, std::span<const float> adapte
       wu::diffusion::sample_euler(ws, x, options.steps, [&](auto v, auto x_t, double time) {
         const wu::Workspace::Scope step_scope(ws);
         const std::vector<double> times(static_cast<std::size_t>(n), time);
-        const auto edit = tiles_view(ws.take_values<float>(n * tile_values), n);
+        const auto edit = take_pixels(ws, n);
         Backbone::forward<float>(ctx, ws, edit, x_t, in, times, features, p.backbone, with);
         Step::velocity(v, wu::as_const(edit), x_t, wu::as_const(in), times);
       });

@@ -21,9 +21,9 @@ using MemoryWeights = wu::Weights<Memory, float>;
 void initialise(FrozenWeights& weights, std::uint64_t seed);
 void initialise(MemoryWeights& weights, std::uint64_t seed);
 
-/// What the backbone edits in one call: `count` tiles, (count, tile, tile, 3) each, values in [-1, 1].
+/// Squares that the backbone edits: (count, side, side, 3) each, values in [-1, 1].
 struct Tiles {
-  Index count = 0;
+  Index count = 0, side = tile;
   std::vector<float> source, target;
   void add(const Image& source_picture, const Image& target_picture, int x, int y);
 };

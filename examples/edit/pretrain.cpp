@@ -25,7 +25,8 @@ struct Sample {
 
 Sample draw_sample(const std::vector<Image>& pictures, wu::Random& random) {
   Sample sample;
-  const Image picture = random_square(pictures[random.below(static_cast<std::uint32_t>(pictures.size()))], static_cast<int>(tile) + 2 * margin, random);
+  sample.tiles.side = crop_side;
+  const Image picture = random_square(pictures[random.below(static_cast<std::uint32_t>(pictures.size()))], crop_side + 2 * margin, random);
   const auto& edits = neutral_edits();
   Image target = picture;
   if (random.uniform() < unknown_share) {
@@ -75,6 +76,7 @@ int pretrain(const PretrainOptions& options) {
         }
       });
       Tiles tiles;
+      tiles.side = crop_side;
       std::vector<std::int32_t> pieces;
       std::vector<double> t;
       wu::Random times(options.seed, "pre-training times", static_cast<std::uint64_t>(step));

@@ -30,7 +30,8 @@ Request draw_request(const std::vector<Image>& pictures, Index crops, wu::Random
   describe_request(request, pair.source, training_phrase(task, random));
   for (std::int32_t& piece : request.pieces)
     if (piece != 0 && random.uniform() < piece_dropout) piece = 0;
-  const auto room = static_cast<std::uint32_t>(std::min(pair.source.width, pair.source.height) - static_cast<int>(tile) + 1);
+  request.tiles.side = crop_side;
+  const auto room = static_cast<std::uint32_t>(std::min(pair.source.width, pair.source.height) - crop_side + 1);
   for (Index k = 0; k < crops; ++k) request.tiles.add(pair.source, pair.target, static_cast<int>(random.below(room)), static_cast<int>(random.below(room)));
   return request;
 }

@@ -167,6 +167,8 @@ struct EditTransformer {
                        const Adapters<T>& adapters) {
     const Workspace::Scope scope(ws);
     const Index b = s.e.extent(0), H = s.e.extent(1), V = s.e.extent(2), gh = H / coarse, gv = V / coarse;
+    if (dadapters.data && adapters.tokens.data && dadapters.extent(0) != adapters.tokens.extent(0))
+      throw ShapeError(message("edit transformer: expected gradients of ", adapters.tokens.extent(0), " requests' adapters, found ", dadapters.extent(0)));
     const bool training_self = dp.time.weight.data != nullptr;
     using A = Adapters<T>;
     const auto dout = ws.take<T, dyn, dyn, dyn, outputs>(b, H, V);

@@ -4,6 +4,7 @@
 #pragma once
 
 #include "wu/cpu/matrix.hpp"
+#include "wu/cpu/short_attention.hpp"
 #include "wu/ops/attention.hpp"
 
 namespace wu::cpu {
@@ -54,6 +55,7 @@ void attention_forward(Context& ctx, Workspace& ws, auto out, auto lse, auto q, 
   constexpr Index heads = detail::AttentionWidths<q.width, k.width, v.width, D>::heads;
   using T = value_of<decltype(q)>;
   detail::check_attention(rows, q, k, v, out, lse);
+  if (rows.key.size() <= detail::short_keys) return detail::short_attention_forward<D>(ctx, out, lse, q, k, v, rows);
   const Index keys = rows.key.size(), queries = rows.query.size(), tile = std::min(detail::query_tile, queries);
   const Workspace::Scope scope(ws);
   const Index scratch_size = tile * keys + 2 * keys * D + 2 * tile * D;
@@ -96,6 +98,7 @@ void attention_backward(Context& ctx, Workspace& ws, auto dq /* = */, auto dk /*
   using T = value_of<decltype(q)>;
   detail::check_attention(rows, q, k, v, dq, dout, out, lse);
   check_rows("attention, gradients of keys and values", k, dk, dv);
+  if (rows.key.size() <= detail::short_keys) return detail::short_attention_backward<D>(ctx, dq, dk, dv, dout, out, lse, q, k, v, rows);
   const Index keys = rows.key.size(), queries = rows.query.size(), tile = std::min(detail::query_tile, queries);
   const Workspace::Scope scope(ws);
   const Index scratch_size = 2 * tile * keys + 4 * keys * D + 3 * tile * D;

@@ -12,5 +12,6 @@
 #include "wu/cpu/modulate.hpp"
 #include "wu/cpu/norms.hpp"
 #include "wu/cpu/optimiser.hpp"
+#include "wu/cpu/resample.hpp"
 #include "wu/cpu/rope.hpp"
 #include "wu/ops/ops.hpp"

@@ -89,8 +89,8 @@ void broadcast_rows_backward(Context& ctx, auto dx /* += */, auto dy)
   requires std::is_same_v<value_of<decltype(dx)>, sum_of<decltype(dx)>>
 {
   static_assert(detail::SameWidth<dx.width, dy.width>::value == dx.width);
-  detail::check_copies("broadcast rows backward", dy.size(), dx.size());
   if (!dx.data) return;
+  detail::check_copies("broadcast rows backward", dy.size(), dx.size());
   const Index part = dx.size(), copies = dy.size() / part;
   ctx.split(part, copies, [=](int, Index begin, Index end) {
     for (Index i = 0; i < copies; ++i) {
@@ -118,9 +118,9 @@ void mean_rows_forward(Context& ctx, auto y, auto x) {
 void mean_rows_backward(Context& ctx, auto dx /* = */, auto dy) {
   constexpr Index C = detail::SameWidth<dx.width, dy.width>::value;
   using Sum = sum_of<decltype(dy)>;
+  if (!dx.data) return;
   detail::check_copies("mean rows backward", dx.rows(), dy.rows());
   const Index k = dx.rows() / dy.rows();
-  if (!dx.data) return;
   ctx.split(dx.rows(), C, [=](int, Index begin, Index end) {
     for (Index r = begin; r < end; ++r) {
       const auto* const g = dy.data + r / k * C;

@@ -1,11 +1,17 @@
 // Linear layers on the CPU: ops/linear.hpp's functions through the products of cpu/product.hpp, rows of the result over threads.
 #pragma once
 
+#include <algorithm>
+
 #include "wu/cpu/matrix.hpp"
 #include "wu/cpu/product.hpp"
 #include "wu/ops/linear.hpp"
 
 namespace wu::cpu {
+
+namespace detail {
+using namespace wu::detail;
+}  // namespace detail
 
 void linear_forward(Context& ctx, auto y, auto x, auto W, auto b)
   requires has_product<value_of<decltype(x)>>

@@ -44,9 +44,9 @@ void mse_backward(Context& ctx, auto dprediction /* = */, auto prediction, auto 
   static_assert(detail::SameWidth<detail::SameWidth<prediction.width, target.width>::value, dprediction.width>::value == target.width);
   using Sum = sum_of<decltype(prediction)>;
   detail::check_sizes("mean squared error backward", target.size(), prediction.size());
-  detail::check_sizes("mean squared error backward", target.size(), dprediction.size());
   const Index samples = static_cast<Index>(weight.size()), count = detail::sample_values("mean squared error backward", target.size(), samples);
   if (!dprediction.data) return;
+  detail::check_sizes("mean squared error backward", target.size(), dprediction.size());
   ctx.split(target.size(), 1, [=](int, Index begin, Index end) {
     const auto* const p = prediction.data;
     const auto* const t = target.data;

@@ -56,6 +56,7 @@ void rms_norm_backward(Context& ctx, auto dx /* = */, auto dgain /* += */, auto 
   constexpr Index C = detail::SameWidth<x.width, dy.width>::value;
   using T = value_of<decltype(x)>;
   check_rows("rms norm backward", x, dy);
+  if (dx.data) check_rows("rms norm backward", x, dx);
   detail::Partials<T, C> partials(ctx);
   ctx.split(x.rows(), 4 * C, [&](int thread, Index begin, Index end) {
     auto sum = detail::row_of(partials[thread], C);
@@ -97,6 +98,7 @@ void layer_norm_backward(Context& ctx, auto dx /* = */, auto dgain /* += */, aut
   using T = value_of<decltype(x)>;
   using Row = Eigen::Array<T, 1, C>;
   check_rows("layer norm backward", x, dy);
+  if (dx.data) check_rows("layer norm backward", x, dx);
   detail::Partials<T, C> gains(ctx), biases(ctx);
   ctx.split(x.rows(), 6 * C, [&](int thread, Index begin, Index end) {
     auto gain_sum = detail::row_of(gains[thread], C), bias_sum = detail::row_of(biases[thread], C);

@@ -3,7 +3,7 @@
 // RectifiedFlow: x_0 is noise. SourceBridge: x_0 is the source picture. x_1 is the target.
 // A network that predicts an edit e of the source, x_1 = source + e, has the velocity
 //     flow: v = (source + e - x_t) / (1 - t)          bridge: v = e
-// f is the identity, or log(. + 5e-4): every sample then counts by its relative error, faint edits as much as strong ones.
+// f is the identity or a logarithm.
 #pragma once
 
 #include <algorithm>
@@ -37,8 +37,10 @@ struct MeanSquared {
   static double value(double mse) { return mse; }
   static double slope(double) { return 1; }
 };
+/// Every sample counts by its relative error, faint edits as much as strong ones, until its error is about 1 / InverseFloor.
+template <int InverseFloor = 2000>
 struct LogMeanSquared {
-  static constexpr double floor = 5e-4;
+  static constexpr double floor = 1.0 / InverseFloor;
   static double value(double mse) { return std::log(mse + floor); }
   static double slope(double mse) { return 1 / (mse + floor); }
 };
@@ -59,6 +61,7 @@ struct DiffusionStep {
   /// The velocity from the network's output. For Predicts::velocity it is the output; source is then not read.
   static void velocity(auto v, auto output, auto x_t, auto source, std::span<const double> t) {
     const Index per_sample = check("velocity", v, output, x_t, t);
+    if constexpr (Output == Predicts::edit && Path::from_noise) check("velocity", v, output, source, t);
     using T = value_of<decltype(v)>;
     for (std::size_t s = 0; s < t.size(); ++s) {
       const T factor = static_cast<T>(Path::edit_factor(t[s]));
@@ -69,11 +72,14 @@ struct DiffusionStep {
     }
   }
 
-  /// The loss, and its gradient with respect to the network's output (overwritten). per_sample receives each sample's mean
-  /// squared error of the velocity.
+  /// The loss, and its gradient with respect to the network's output (overwritten; null: not wanted). per_sample receives each
+  /// sample's mean squared error of the velocity.
   static double loss(auto& ctx, Workspace& ws, auto doutput /* = */, View<double, dyn> per_sample, auto output, auto x_t, auto source, auto x_0, auto x_1,
                      std::span<const double> t) {
     const Index count = check("loss", output, x_0, x_1, t), samples = static_cast<Index>(t.size());
+    if (per_sample.size() != samples || (doutput.data && doutput.size() != output.size()))
+      throw ShapeError(message("diffusion step, loss: expected one error for each of ", samples, " samples and a gradient of ", output.size(), " values, found ",
+                               per_sample.size(), " and ", doutput.size()));
     using T = value_of<decltype(output)>;
     const Workspace::Scope scope(ws);
     const auto v = ws.take<T, dyn, 1>(output.size()), u = ws.take<T, dyn, 1>(output.size());
@@ -87,6 +93,7 @@ struct DiffusionStep {
       const double chain = Output == Predicts::edit ? Path::edit_factor(t[static_cast<std::size_t>(s)]) : 1;
       weights[s] = Loss::slope(per_sample[s]) / static_cast<double>(samples) * chain;
     }
+    if (!doutput.data) return total;
     const View<T, dyn, 1> gradient(doutput.data, count * samples);
     mse_backward(ctx, gradient, as_const(v), as_const(u), std::span<const double>(weights.data, static_cast<std::size_t>(samples)));
     return total;

@@ -23,7 +23,10 @@ struct LogitNormalTimes {
 /// target away (the bridge: (x_t - source) / t is the velocity), since the sampler's own x_t do not.
 struct SamplerTimes {
   Index steps = 1;
-  double operator()(Random& random) const { return static_cast<double>(random.below(static_cast<std::uint32_t>(steps))) / static_cast<double>(steps); }
+  double operator()(Random& random) const {
+    if (steps < 1) throw ShapeError(message("sampler times: expected at least one step, found ", steps));
+    return static_cast<double>(random.below(static_cast<std::uint32_t>(steps))) / static_cast<double>(steps);
+  }
 };
 
 }  // namespace wu::diffusion

@@ -24,6 +24,7 @@ struct FactorizedAttention {
   template <class G, Index C, Index HeadWidth>
   struct over : Attention<C, HeadWidth> {
     static constexpr auto rotary_axes = G::template rotary<HeadWidth, Axes...>();
+    static constexpr Index length = (Index{1} * ... * G::sizes[G::template find<Axes>()]);
     static AttentionRows rows(Index batch) { return G::template attend<Axes...>(batch); }
   };
 };
@@ -43,6 +44,11 @@ struct GeneratorBlock;
 template <class... Attentions, class G, Index C, Index HeadWidth>
 struct GeneratorBlock<BlockOrder<Attentions...>, G, C, HeadWidth> {
   static constexpr std::size_t self_count = sizeof...(Attentions);
+  /// How many positions the k-th self attention of the block goes over.
+  static constexpr Index attended(std::size_t k) {
+    const std::array<Index, self_count> lengths{Attentions::template over<G, C, HeadWidth>::length...};
+    return lengths[k];
+  }
   static constexpr Index hidden = 4 * C;
   template <std::size_t I>
   using Self = typename std::tuple_element_t<I, std::tuple<Attentions...>>::template over<G, C, HeadWidth>;

@@ -80,6 +80,23 @@ struct Generator {
     fill(p.proj_out_B.weight, 0);
   }
 
+  /// Floating-point operations of one forward pass in products (2 for each multiplication and its addition), by part.
+  struct Operations {
+    double linear = 0, self_attention = 0, cross_attention = 0;
+    constexpr double total() const { return linear + self_attention + cross_attention; }
+  };
+  static constexpr Operations operations(Index batch, Index condition_length) {
+    const double b = static_cast<double>(batch), L = static_cast<double>(condition_length), p = static_cast<double>(positions);
+    const double width = static_cast<double>(C), square = 2 * width * width;
+    Operations o;
+    const double self = static_cast<double>(Block::self_count);
+    o.linear = b * (2 * L * static_cast<double>(input) * width + static_cast<double>(N) * (p * square * (4 * self + 2 + 8) + L * square * 2) +
+                    2 * p * static_cast<double>(a * c * d));
+    for (std::size_t k = 0; k < Block::self_count; ++k) o.self_attention += b * static_cast<double>(N) * 4 * p * width * static_cast<double>(Block::attended(k));
+    o.cross_attention = b * static_cast<double>(N) * 4 * p * width * L;
+    return o;
+  }
+
   template <class T> using Shared = typename Block::template Shared<T, cross_axes, cross_axes>;
 
   template <class T>

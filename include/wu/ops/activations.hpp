@@ -25,7 +25,9 @@ void silu_forward(reference&, auto y, auto x) {
 
 void silu_backward(reference&, auto dx, auto dy, auto x) {
   using Sum = sum_of<decltype(x)>;
+  if (!dx.data) return;
   detail::check_sizes("silu backward", x.size(), dy.size());
+  detail::check_sizes("silu backward", x.size(), dx.size());
   for (Index k = 0; k < x.size(); ++k) {
     const Sum v = x[k], s = 1 / (1 + std::exp(-v));
     dx[k] = static_cast<value_of<decltype(dx)>>(Sum(dy[k]) * s * (1 + v * (1 - s)));
@@ -43,7 +45,9 @@ void gelu_forward(reference&, auto y, auto x) {
 
 void gelu_backward(reference&, auto dx, auto dy, auto x) {
   using Sum = sum_of<decltype(x)>;
+  if (!dx.data) return;
   detail::check_sizes("gelu backward", x.size(), dy.size());
+  detail::check_sizes("gelu backward", x.size(), dx.size());
   for (Index i = 0; i < x.size(); ++i) {
     const Sum v = x[i], k = static_cast<Sum>(detail::gelu_k), a = static_cast<Sum>(detail::gelu_cube), t = std::tanh(k * (v + a * v * v * v));
     dx[i] = static_cast<value_of<decltype(dx)>>(Sum(dy[i]) * ((1 + t) / 2 + v * (1 - t * t) * k * (1 + 3 * a * v * v) / 2));

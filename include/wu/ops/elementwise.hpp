@@ -34,8 +34,8 @@ void broadcast_rows_forward(reference&, auto y, auto x) {
 }
 
 void broadcast_rows_backward(reference&, auto dx /* += */, auto dy) {
-  detail::check_copies("broadcast rows backward", dy.size(), dx.size());
   if (!dx.data) return;
+  detail::check_copies("broadcast rows backward", dy.size(), dx.size());
   for (Index k = 0; k < dy.size(); k += dx.size())
     for (Index i = 0; i < dx.size(); ++i) dx[i] += dy[k + i];
 }
@@ -56,6 +56,7 @@ void mean_rows_forward(reference&, auto y, auto x) {
 void mean_rows_backward(reference&, auto dx /* = */, auto dy) {
   constexpr Index C = detail::SameWidth<dx.width, dy.width>::value;
   using Sum = sum_of<decltype(dy)>;
+  if (!dx.data) return;
   detail::check_copies("mean rows backward", dx.rows(), dy.rows());
   const Index k = dx.rows() / dy.rows();
   for (Index r = 0; r < dx.rows(); ++r)

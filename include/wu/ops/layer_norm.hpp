@@ -29,6 +29,7 @@ void layer_norm_backward(reference&, auto dx /* = */, auto dgain /* += */, auto 
   constexpr Index C = detail::SameWidth<x.width, dy.width>::value;
   using Sum = sum_of<decltype(x)>;
   check_rows("layer norm backward", x, dy);
+  if (dx.data) check_rows("layer norm backward", x, dx);
   for (Index r = 0; r < x.rows(); ++r) {
     const Sum m = mean[r], inverse = inv_std[r];
     auto normed = [&](Index c) { return (Sum(x[r * C + c]) - m) * inverse; };

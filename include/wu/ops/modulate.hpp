@@ -23,7 +23,7 @@ void modulate_row(T* y, const T* x, const T* shift, const T* scale) {
   using Sum = accumulator_t<T>;
   for (Index c = 0; c < C; ++c) y[c] = static_cast<T>(Sum(x[c]) * (1 + Sum(scale[c])) + Sum(shift[c]));
 }
-/// All rows of one group.
+/// All rows of one group. A null pointer stands for a gradient that is not wanted.
 template <Index C, class T>
 void modulate_back(T* dx, T* dshift, T* dscale, const T* dy, const T* x, const T* scale, Index rows) {
   using Sum = accumulator_t<T>;
@@ -33,9 +33,10 @@ void modulate_back(T* dx, T* dshift, T* dscale, const T* dy, const T* x, const T
       const Sum g = dy[r * C + c];
       shift_sum[c] += g;
       scale_sum[c] += g * Sum(x[r * C + c]);
-      dx[r * C + c] = static_cast<T>(g * (1 + Sum(scale[c])));
+      if (dx) dx[r * C + c] = static_cast<T>(g * (1 + Sum(scale[c])));
     }
-  for (Index c = 0; c < C; ++c) dshift[c] = static_cast<T>(shift_sum[c]), dscale[c] = static_cast<T>(scale_sum[c]);
+  for (Index c = 0; c < C && dshift; ++c) dshift[c] = static_cast<T>(shift_sum[c]);
+  for (Index c = 0; c < C && dscale; ++c) dscale[c] = static_cast<T>(scale_sum[c]);
 }
 template <Index C, class T>
 void gate_row(T* y, const T* h, const T* gate) {
@@ -50,40 +51,51 @@ void gate_back(T* dh, T* dgate, const T* dy, const T* h, const T* gate, Index ro
     for (Index c = 0; c < C; ++c) {
       const Sum g = dy[r * C + c];
       sum[c] += g * Sum(h[r * C + c]);
-      dh[r * C + c] = static_cast<T>(g * Sum(gate[c]));
+      if (dh) dh[r * C + c] = static_cast<T>(g * Sum(gate[c]));
     }
-  for (Index c = 0; c < C; ++c) dgate[c] = static_cast<T>(sum[c]);
+  for (Index c = 0; c < C && dgate; ++c) dgate[c] = static_cast<T>(sum[c]);
 }
+/// Row r of a gradient, or null if it is not wanted.
+inline auto wanted_row(auto gradient, Index r) { return gradient.data ? gradient.row(r) : nullptr; }
 }  // namespace detail
 
 void modulate_forward(reference&, auto y, auto x, auto shift, auto scale) {
-  constexpr Index C = detail::SameWidth<x.width, scale.width>::value;
+  constexpr Index C = detail::SameWidth<detail::SameWidth<x.width, y.width>::value, detail::SameWidth<shift.width, scale.width>::value>::value;
   check_rows("modulate", x, y);
+  check_rows("modulate", shift, scale);
   const Index k = detail::group_rows("modulate", x.rows(), scale.rows());
   for (Index r = 0; r < x.rows(); ++r) detail::modulate_row<C, value_of<decltype(y)>>(y.row(r), x.row(r), shift.row(r / k), scale.row(r / k));
 }
 
 void modulate_backward(reference&, auto dx /* = */, auto dshift /* = */, auto dscale /* = */, auto dy, auto x, auto scale) {
-  constexpr Index C = detail::SameWidth<x.width, scale.width>::value;
-  check_rows("modulate backward", x, dy, dx);
+  constexpr Index C = detail::SameWidth<detail::SameWidth<x.width, dy.width>::value, detail::SameWidth<dx.width, scale.width>::value>::value;
+  static_assert(detail::SameWidth<detail::SameWidth<dshift.width, dscale.width>::value, C>::value == C);
+  check_rows("modulate backward", x, dy);
+  if (dx.data) check_rows("modulate backward", x, dx);
+  if (dshift.data) check_rows("modulate backward", scale, dshift);
+  if (dscale.data) check_rows("modulate backward", scale, dscale);
   const Index k = detail::group_rows("modulate backward", x.rows(), scale.rows());
   for (Index g = 0; g < scale.rows(); ++g)
-    detail::modulate_back<C, value_of<decltype(dx)>>(dx.row(g * k), dshift.row(g), dscale.row(g), dy.row(g * k), x.row(g * k), scale.row(g), k);
+    detail::modulate_back<C, value_of<decltype(dx)>>(detail::wanted_row(dx, g * k), detail::wanted_row(dshift, g), detail::wanted_row(dscale, g),
+                                                     dy.row(g * k), x.row(g * k), scale.row(g), k);
 }
 
 void gated_add_forward(reference&, auto y /* += */, auto h, auto gate) {
-  constexpr Index C = detail::SameWidth<h.width, gate.width>::value;
+  constexpr Index C = detail::SameWidth<detail::SameWidth<h.width, y.width>::value, gate.width>::value;
   check_rows("gated add", h, y);
   const Index k = detail::group_rows("gated add", h.rows(), gate.rows());
   for (Index r = 0; r < h.rows(); ++r) detail::gate_row<C, value_of<decltype(y)>>(y.row(r), h.row(r), gate.row(r / k));
 }
 
 void gated_add_backward(reference&, auto dh /* = */, auto dgate /* = */, auto dy, auto h, auto gate) {
-  constexpr Index C = detail::SameWidth<h.width, gate.width>::value;
-  check_rows("gated add backward", h, dy, dh);
+  constexpr Index C = detail::SameWidth<detail::SameWidth<h.width, dy.width>::value, detail::SameWidth<dh.width, gate.width>::value>::value;
+  static_assert(detail::SameWidth<dgate.width, C>::value == C);
+  check_rows("gated add backward", h, dy);
+  if (dh.data) check_rows("gated add backward", h, dh);
+  if (dgate.data) check_rows("gated add backward", gate, dgate);
   const Index k = detail::group_rows("gated add backward", h.rows(), gate.rows());
   for (Index g = 0; g < gate.rows(); ++g)
-    detail::gate_back<C, value_of<decltype(dh)>>(dh.row(g * k), dgate.row(g), dy.row(g * k), h.row(g * k), gate.row(g), k);
+    detail::gate_back<C, value_of<decltype(dh)>>(detail::wanted_row(dh, g * k), detail::wanted_row(dgate, g), dy.row(g * k), h.row(g * k), gate.row(g), k);
 }
 
 }  // namespace wu

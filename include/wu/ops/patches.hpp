@@ -38,6 +38,7 @@ void patches_forward(reference&, auto y, auto x) {
 }
 
 void patches_backward(reference&, auto dx /* = */, auto dy) {
+  if (!dx.data) return;
   detail::each_patch_run<detail::PatchSide<dy.width, dx.width>::value>(dy, dx, [](const auto* from, auto* to, Index n) { std::copy_n(from, n, to); });
 }
 

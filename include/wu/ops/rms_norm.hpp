@@ -27,6 +27,7 @@ void rms_norm_backward(reference&, auto dx /* = */, auto dgain /* += */, auto dy
   constexpr Index C = detail::SameWidth<x.width, dy.width>::value;
   using Sum = sum_of<decltype(x)>;
   check_rows("rms norm backward", x, dy);
+  if (dx.data) check_rows("rms norm backward", x, dx);
   for (Index r = 0; r < x.rows(); ++r) {
     const Sum inverse = inv_rms[r];
     Sum along = 0;

@@ -43,6 +43,7 @@ class Training {
   /// NonFiniteError before anything of the run is changed.
   template <class Compute>
   StepResult advance(auto& ctx, const Options& options, Compute&& compute) {
+    if (options.accumulate < 1) throw Error(message("training: expected at least one part of a batch, found ", options.accumulate));
     const Index next = step + 1;
     std::fill(gradients_.flat().begin(), gradients_.flat().end(), T(0));
     StepResult result;
