@@ -18,7 +18,7 @@ struct PretrainOptions {
   std::optional<fs::path> photos;
   fs::path out = "backbone.safetensors";
   Path path = Path::bridge;
-  Index steps = 6000, batch = 24;
+  Index steps = 1600, batch = 24;
   double rate = 2e-3;
   std::uint64_t seed = 1;
   int threads = 0;
@@ -31,8 +31,8 @@ struct TrainOptions {
   fs::path backbone = "models/edit/backbone.safetensors", model = "out/model";
   Index steps = 0;         ///< 0: as many as fit into `minutes`, measured at the start
   double minutes = 5.5;
-  Index requests = 8, crops = 3;
-  double rate = 3e-3;
+  Index requests = 24, crops = 1;
+  double rate = 2e-3;
   std::uint64_t seed = 1;
   int threads = 0;
   bool resume = false;
@@ -51,7 +51,7 @@ int edit_image(const EditOptions& options);
 struct ReportOptions {
   fs::path model = "out/model", out = "out";
   std::optional<fs::path> photos, held_out;
-  int side = 160, threads = 0;
+  int side = 160, examples = 2, threads = 0;
   std::uint64_t seed = 1;
 };
 int report(const ReportOptions& options);

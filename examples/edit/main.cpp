@@ -64,6 +64,7 @@ int main(int argc, char** argv) {
   optional_folder(report_command, "--photos", report_options.photos, "the pictures that were trained on; every tenth of them is measured on unless --held-out is given");
   optional_folder(report_command, "--held-out", report_options.held_out, "pictures to measure on");
   report_command->add_option("--side", report_options.side, "pixels along the square that is measured")->check(CLI::Range(64, 512))->capture_default_str();
+  report_command->add_option("--examples", report_options.examples, "pictures of each task on the contact sheet")->check(CLI::Range(1, 9))->capture_default_str();
   report_command->add_option("--seed", report_options.seed, "of the damage; also of the drawn pictures, where it must be the one of train")->capture_default_str();
   threads(report_command, report_options.threads);
 

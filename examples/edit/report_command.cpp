@@ -82,7 +82,7 @@ int report(const ReportOptions& options) {
   std::map<std::pair<std::string, Task>, Mean> means;
   Report out;
   Progress progress("pictures");
-  constexpr std::size_t shown = 4;  // examples of each task, with different pictures and phrasings
+  const std::size_t shown = static_cast<std::size_t>(options.examples);  // of each task, with different pictures and phrasings
   for (std::size_t k = 0; k < samples.size(); ++k) {
     const Sample& s = samples[k];
     const double psnr_source = psnr(s.pair.source, s.pair.target);

@@ -172,17 +172,33 @@ BOOST_AUTO_TEST_CASE(proj_out_A_starts_so_that_generated_A_have_variance_one_ove
   BOOST_CHECK_CLOSE(square, 1, 16);
 }
 
-BOOST_AUTO_TEST_CASE(tokens_for_another_batch_are_refused) {
+BOOST_AUTO_TEST_CASE(sizes_that_differ_are_refused_before_anything_is_written) {
   using G = NotContiguous;
-  Weights<G, double> weights;
-  std::vector<double> condition(static_cast<std::size_t>(batch * length * G::input)), tokens(static_cast<std::size_t>(Tokens::values), 7);
-  Workspace ws;
-  reference ctx;
-  auto forward = [&](Index samples, Index rows) {
-    G::forward<double>(ctx, ws, {tokens.data(), 1}, View<const double, dyn, dyn, G::input>(condition.data(), samples, rows), weights.frozen());
+  Problem<G> problem;
+  std::ranges::fill(problem.tokens, 7);
+  auto forward = [&](Index tokens, Index samples, Index rows) {
+    return G::forward<double>(problem.ctx, problem.ws, {problem.tokens.data(), tokens}, View<const double, dyn, dyn, G::input>(problem.condition.data(), samples, rows),
+                              problem.weights.frozen());
   };
-  auto says = [](std::string sentence) { return [sentence](const ShapeError& e) { return e.what() == sentence; }; };
-  BOOST_CHECK_EXCEPTION(forward(2, length), ShapeError, says("generator: expected tokens for 2 conditions of at least one row, found 1 and length 5"));
-  BOOST_CHECK_EXCEPTION(forward(1, 0), ShapeError, says("generator: expected tokens for 1 conditions of at least one row, found 1 and length 0"));
-  BOOST_CHECK(std::ranges::all_of(tokens, [](double v) { return v == 7; }));
+  auto says = [](std::string sentence) {
+    return [sentence](const ShapeError& e) {
+      if (e.what() != sentence) BOOST_TEST_MESSAGE("found: " << e.what());
+      return e.what() == sentence;
+    };
+  };
+  BOOST_CHECK_EXCEPTION(forward(1, 2, length), ShapeError, says("generator: expected tokens for 2 conditions of at least one row, found 1 and length 5"));
+  BOOST_CHECK_EXCEPTION(forward(1, 1, 0), ShapeError, says("generator: expected tokens for 1 conditions of at least one row, found 1 and length 0"));
+  BOOST_CHECK_EXCEPTION(forward(0, 0, length), ShapeError, says("generator: expected tokens for 0 conditions of at least one row, found 0 and length 5"));
+  BOOST_CHECK(std::ranges::all_of(problem.tokens, [](double v) { return v == 7; }));
+
+  const auto saved = forward(batch, batch, length);
+  auto backward = [&](Index tokens, Index samples, Index rows) {
+    G::backward<double>(problem.ctx, problem.ws, View<double, dyn, dyn, G::input>(problem.dcondition.data(), samples, rows), problem.gradients.view(), {problem.tokens.data(), tokens},
+                        saved, problem.weights.frozen());
+  };
+  const std::string expected = "generator backward: expected gradients of tokens and condition for 2 conditions of length 5, found ";
+  BOOST_CHECK_EXCEPTION(backward(1, batch, length), ShapeError, says(expected + "1, and 2 of length 5"));
+  BOOST_CHECK_EXCEPTION(backward(batch, 1, length), ShapeError, says(expected + "2, and 1 of length 5"));
+  BOOST_CHECK_EXCEPTION(backward(batch, batch, 4), ShapeError, says(expected + "2, and 2 of length 4"));
+  BOOST_CHECK(std::ranges::all_of(problem.gradients.flat(), [](double v) { return v == 0; }));
 }

@@ -28,7 +28,8 @@ double formula(const std::vector<double>& x, const std::vector<double>& W, Index
 
 template <Index K, Index C>
 void check(auto& ctx, Index batch) {
-  for (const auto& [height, width] : sizes)
+  for (const auto& size : sizes) {
+    const Index height = size[0], width = size[1];
     BOOST_TEST_CONTEXT("K " << K << ", C " << C << ", " << height << " x " << width) {
       const Index n = batch * height * width * C;
       auto x = random_values(n, "x"), W = random_values(K * K * C, "W");
@@ -51,6 +52,7 @@ void check(auto& ctx, Index batch) {
       wu::test::check_gradient("x", x, dx, loss, 1e-7, 120);
       wu::test::check_gradient("W", W, dW, loss, 1e-7, 120);
     }
+  }
 }
 
 template <class T, Index K, Index C>

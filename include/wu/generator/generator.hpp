@@ -147,6 +147,9 @@ struct Generator {
                        typename Tokens::template Tokens<const T> dtokens, const Saved<T>& s, const Parameters<const T>& p) {
     const Workspace::Scope scope(ws);
     const Index b = s.condition.extent(0);
+    if (dtokens.extent(0) != b || (dcondition.data && dcondition.dynamic != s.condition.dynamic))
+      throw ShapeError(message("generator backward: expected gradients of tokens and condition for ", b, " conditions of length ", s.condition.extent(1), ", found ",
+                               dtokens.extent(0), ", and ", dcondition.extent(0), " of length ", dcondition.extent(1)));
     const auto dnormed = ws.take<T, dyn, C>(b * positions), dx = ws.take<T, dyn, C>(b * positions);
     each_slab(b, [&](Index rows_before, Index count, bool is_A) {
       const auto& out = is_A ? p.proj_out_A : p.proj_out_B;

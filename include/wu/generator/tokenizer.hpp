@@ -31,7 +31,7 @@ struct Tokenizer {
                   "Tokenizer: the rank-anchored layout needs a token width that divides every adapted width; use "
                   "wu::gcd_width<Shape> or a divisor of it, or Layout::flat");
 
-    static constexpr Index tokens_of(Index values) { return (values + values_per_token - 1) / values_per_token; }
+    static constexpr Index tokens_of(Index entries) { return (entries + values_per_token - 1) / values_per_token; }
     /// First token of module m's A and B, all B after all A.
     static constexpr std::array<Index, module_count + 1> first_A = [] {
       std::array<Index, module_count + 1> at{};
