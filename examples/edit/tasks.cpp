@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cmath>
 #include <numbers>
+#include <span>
 
 namespace edit {
 
@@ -111,33 +112,69 @@ Pair make_pair(Task task, const Image& photograph, wu::Random& random) {
 const Phrasings& phrasings(Task task) {
   static const std::array<Phrasings, 6> all{{
       {{"blur this", "blur the picture", "make it blurry", "soften the photo", "make the image soft and blurred", "add a gentle blur", "take it out of focus",
-        "smooth away the detail", "give the picture a soft focus", "defocus the photo", "please blur this photo softly", "make this image blurry and soft"},
-       {"模糊这张照片", "让画面变模糊", "把图片虚化", "柔化图像", "加一点模糊", "让照片失焦", "请把这张图片模糊一下", "让图像变得柔和模糊"}},
+        "smooth away the detail", "blur it softly", "a soft and blurry image", "give the picture a soft focus", "defocus the photo", "please blur this photo softly", "make this image blurry and soft"},
+       {"模糊这张照片", "让画面变模糊", "把图片虚化", "柔化图像", "加一点模糊", "让照片失焦", "变得柔和", "让图像模糊柔和", "请把这张图片模糊一下", "让图像变得柔和模糊"}},
       {{"deblur this", "sharpen the picture", "make it sharp", "remove the blur", "bring the photo back into focus", "make the image crisp", "sharpen the details",
-        "undo the blur", "make the picture clear and sharp", "fix the blurry photo", "please sharpen this photo", "remove the blur and make it crisp"},
-       {"去除模糊", "让照片变清晰", "锐化图片", "把图像变锐利", "消除模糊", "让画面清晰锐利", "请锐化这张照片", "把图片变清晰，去除模糊"}},
+        "undo the blur", "sharpen it", "a crisp and sharp photo", "make the picture clear and sharp", "fix the blurry photo", "please sharpen this photo", "remove the blur and make it crisp"},
+       {"去除模糊", "让照片变清晰", "锐化图片", "把图像变锐利", "消除模糊", "变得更清晰", "让画面清晰锐利", "请锐化这张照片", "把图片变清晰，去除模糊"}},
       {{"make it look old", "age this photo", "make it look like an old photograph", "give it a vintage look", "turn it into an antique print", "make it look aged and faded",
-        "fade the picture like an old print", "add a nostalgic sepia tone", "make this a vintage photograph", "let the photo grow old", "please make this photo look old",
+        "fade the picture like an old print", "add a nostalgic sepia tone", "make this a vintage photograph", "let the photo grow old", "make this picture look very old",
+        "make the photo look aged", "give it an aged tone", "vintage tone", "please make this photo look old",
         "give the picture an aged vintage tone"},
-       {"做旧这张照片", "让它看起来很旧", "变成老照片", "加上复古效果", "让图片泛黄变旧", "做成怀旧照片", "请把这张照片做旧", "让图片变成复古老照片"}},
+       {"做旧这张照片", "让它看起来很旧", "变成老照片", "加上复古效果", "让图片泛黄变旧", "把照片做旧", "做成复古的老照片", "做成怀旧照片", "请把这张照片做旧", "让图片变成复古老照片"}},
       {{"restore the old photo", "restore this", "repair the damaged photo", "fix the faded colors", "bring the old picture back to life", "remove the scratches and stains",
         "renew this worn print", "restore the original colors", "repair the old print", "clean up the damaged picture", "please restore this damaged photo",
         "repair the faded picture and restore its colors"},
-       {"修复老照片", "修复这张照片", "还原褪色的颜色", "去除划痕和污渍", "修补受损的照片", "恢复原来的颜色", "请修复这张受损的老照片", "修复褪色的图片，还原颜色"}},
+       {"修复老照片", "修复这张照片", "还原褪色的颜色", "去除划痕和污渍", "修补受损的照片", "修复受损的图片", "修复褪色照片", "恢复原来的颜色", "请修复这张受损的老照片", "修复褪色的图片，还原颜色"}},
       {{"darken this", "make it darker", "darken the picture", "lower the brightness", "make the photo dark", "dim the image", "turn the light down", "make it look like night falls",
         "reduce the exposure", "make the picture much darker", "please darken this photo", "make this image darker and dim the light"},
        {"调暗这张照片", "让画面变暗", "降低亮度", "把图片变暗", "减少曝光", "让图像更暗", "请把这张照片调暗", "降低亮度，让图片更暗"}},
-      {{"brighten this", "make it brighter", "brighten the picture", "raise the brightness", "make the photo bright", "light up the image", "turn the light up", "make it look like a sunny day",
+      {{"brighten this", "make it brighter", "brighten the picture", "raise the brightness", "make the photo bright", "light up the image", "turn the light up", "make it look like a sunny day", "brighten it up", "brighten the image a lot", "a brighter photo",
         "increase the exposure", "make the picture much brighter", "please brighten this photo", "make this image brighter and turn up the light"},
        {"调亮这张照片", "让画面变亮", "提高亮度", "把图片变亮", "增加曝光", "让图像更亮", "请把这张照片调亮", "提高亮度，让图片更亮"}},
   }};
   return all[static_cast<std::size_t>(task)];
 }
 
-std::string_view training_phrase(Task task, wu::Random& random) {
+namespace {
+
+/// Every occurrence of one of `words` becomes a random one of them.
+void exchange(std::string& text, std::span<const std::string_view> words, wu::Random& random) {
+  for (std::size_t at = 0; at < text.size();) {
+    const auto found = std::ranges::find_if(words, [&](std::string_view w) { return std::string_view(text).substr(at).starts_with(w); });
+    if (found == words.end()) {
+      ++at;
+      continue;
+    }
+    const std::string_view other = words[random.below(static_cast<std::uint32_t>(words.size()))];
+    text.replace(at, found->size(), other);
+    at += other.size();
+  }
+}
+
+}  // namespace
+
+std::string training_phrase(Task task, wu::Random& random) {
+  static constexpr std::array<std::string_view, 4> pictures{"photograph", "photo", "picture", "image"};
+  static constexpr std::array<std::string_view, 4> chinese_pictures{"照片", "图片", "图像", "画面"};
+  static constexpr std::array<std::string_view, 6> before{"please ", "can you ", "now ", "I want you to ", "just ", "could you please "};
+  static constexpr std::array<std::string_view, 5> after{" please", " for me", " now", " here", " thank you"};
+  static constexpr std::array<std::string_view, 4> chinese_before{"请", "请帮我", "麻烦你", "现在"};
+  static constexpr std::array<std::string_view, 3> chinese_after{"，谢谢", "一下", "吧"};
   const Phrasings& all = phrasings(task);
-  const auto& language = random.below(3) < 2 ? all.english : all.chinese;
-  return language[random.below(static_cast<std::uint32_t>(language.size() - held_out_phrasings))];
+  const bool english = random.below(3) < 2;
+  const auto& language = english ? all.english : all.chinese;
+  std::string text(language[random.below(static_cast<std::uint32_t>(language.size() - held_out_phrasings))]);
+  const auto any = [&](const auto& of) { return std::string(of[random.below(static_cast<std::uint32_t>(of.size()))]); };
+  exchange(text, english ? std::span(pictures) : std::span(chinese_pictures), random);
+  if (random.below(3) == 0) text = (english ? any(before) : any(chinese_before)) + text;
+  if (random.below(5) == 0) text += english ? any(after) : any(chinese_after);
+  return text;
+}
+
+Task training_task(wu::Random& random) {
+  static constexpr std::array<Task, 10> often{Task::blur, Task::deblur, Task::deblur, Task::age, Task::restore, Task::restore, Task::restore, Task::restore, Task::darken, Task::brighten};
+  return often[random.below(static_cast<std::uint32_t>(often.size()))];
 }
 
 std::vector<std::string_view> held_out_phrases(Task task) {

@@ -9,6 +9,7 @@
 #pragma once
 
 #include <array>
+#include <string>
 #include <string_view>
 
 #include "edit/filters.hpp"
@@ -33,8 +34,12 @@ struct Phrasings {
 const Phrasings& phrasings(Task task);
 inline constexpr std::size_t held_out_phrasings = 2;
 
-/// A phrasing for training: any that is not held out, English two times out of three.
-std::string_view training_phrase(Task task, wu::Random& random);
+/// A phrasing for training: any that is not held out, English two times out of three, its words for "picture" exchanged at
+/// random ("photo", "image", ...) and sometimes said more politely, so that what names the task is what the phrases share.
+std::string training_phrase(Task task, wu::Random& random);
+
+/// A task for training. Restoring and deblurring are harder than the rest and come more often.
+Task training_task(wu::Random& random);
 /// The held-out phrasings, English ones first.
 std::vector<std::string_view> held_out_phrases(Task task);
 

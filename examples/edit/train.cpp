@@ -24,7 +24,7 @@ constexpr Index calibration_steps = 12; // to measure how many steps fit into th
 
 Request draw_request(const std::vector<Image>& pictures, Index crops, wu::Random& random) {
   const Image photograph = random_square(pictures[random.below(static_cast<std::uint32_t>(pictures.size()))], square, random);
-  const Task task = tasks[random.below(static_cast<std::uint32_t>(tasks.size()))];
+  const Task task = training_task(random);
   const Pair pair = make_pair(task, photograph, random);
   Request request;
   describe_request(request, pair.source, training_phrase(task, random));
