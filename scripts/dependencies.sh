@@ -9,7 +9,7 @@ needs=(
   'cmake|CMake 3.25 or newer|cmake'
   'ninja-build|the Ninja build tool|ninja'
   'libeigen3-dev|Eigen 3.4: matrices|Eigen/Core'
-  'nlohmann-json3-dev|nlohmann-json 3.10 or newer: the example's report|nlohmann/json.hpp'
+  'nlohmann-json3-dev|nlohmann-json 3.10 or newer: the report of the examples|nlohmann/json.hpp'
   'libboost-test-dev|Boost.Test 1.74 or newer: the tests|boost/test/unit_test.hpp'
   'libpng-dev|libpng: images of the examples|png.h'
   'libjpeg62-turbo-dev libjpeg-dev|libjpeg-turbo: images of the examples|jpeglib.h'
