@@ -127,15 +127,8 @@ void check_skinny(Index rows) {
 BOOST_AUTO_TEST_CASE(skinny_products_of_any_shape) {
   for (const Index rows : {1, 2, 3, 7, 8, 29}) {
     check_skinny<float, 1, 3>(rows);
-    check_skinny<float, 3, 2>(rows);
-    check_skinny<float, 4, 5>(rows);
     check_skinny<float, 7, 65>(rows);
-    check_skinny<float, 8, 64>(rows);
-    check_skinny<float, 13, 47>(rows);
     check_skinny<float, 16, 24>(rows);
-    check_skinny<float, 37, 50>(rows);
-    check_skinny<double, 5, 7>(rows);
-    check_skinny<double, 8, 24>(rows);
     check_skinny<double, 11, 49>(rows);
   }
 }
@@ -159,7 +152,6 @@ BOOST_AUTO_TEST_CASE(lora_cpu_equals_reference) {
     for (const Index rows : {1, 5, 8, 37}) {
       check_cpu_equals_reference<double, 67, 35, 13>(cpu, rows, 1e-12);
       check_cpu_equals_reference<float, 64, 128, 8>(cpu, rows, 1e-5);
-      check_cpu_equals_reference<float, 35, 67, 5>(cpu, rows, 1e-5);
     }
     check_cpu_equals_reference<float, 24, 16, 4>(cpu, 2 * wu::cpu::detail::lora_block + 3, 1e-4);  // several blocks of rows
   }

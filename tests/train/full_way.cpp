@@ -111,8 +111,8 @@ BOOST_AUTO_TEST_CASE(the_loss_reaches_every_weight_that_learns_and_the_backbone_
       for (const double g : gradient) BOOST_CHECK_SMALL(g, 1e-13);
       return;
     }
-    // The largest entry of every gradient lies between 0.03 and a few.
-    test::check_gradient(name, {view.data, n}, gradient, [&] { return way.run(false); }, 1e-8, 3);
+    // The largest entry of every gradient lies between 0.03 and 3, so the bound of 1e-7 is small beside it.
+    test::check_gradient(name, {view.data, n}, gradient, [&] { return way.run(false); }, 1e-7, 3);
     ++checked;
   });
   BOOST_CHECK_EQUAL(checked, 17 + 16 - 2 + 43);  // image encoder, text encoder, without their two biases of keys; generator

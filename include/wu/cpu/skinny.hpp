@@ -68,7 +68,7 @@ template <Index Size, class Block>
 
 /// M rows by W columns of P.
 template <Index M, Index W, Index R, Index N, class T>
-[[gnu::always_inline]] inline void project_block(T* p, const T* x, const T* v) {
+void project_block(T* p, const T* x, const T* v) {
   using V = typename Lanes<T, W>::type;
   [&]<Index... m>(std::integer_sequence<Index, m...>) {
     V sum[M] = {};
@@ -82,7 +82,7 @@ template <Index M, Index W, Index R, Index N, class T>
 
 /// M rows by K vectors of W columns of Y.
 template <Index M, Index K, Index W, Index R, Index N, class T>
-[[gnu::always_inline]] inline void expand_block(T* y, const T* p, const T* u) {
+void expand_block(T* y, const T* p, const T* u) {
   using V = typename Lanes<T, W>::type;
   [&]<Index... i>(std::integer_sequence<Index, i...>) {
     V sum[M * K];
@@ -94,7 +94,7 @@ template <Index M, Index K, Index W, Index R, Index N, class T>
 
 /// J rows by K vectors of W columns of M.
 template <Index J, Index K, Index W, Index R, Index N, class T>
-[[gnu::always_inline]] inline void reduce_block(T* m, const T* p, const T* x, Index rows) {
+void reduce_block(T* m, const T* p, const T* x, Index rows) {
   using V = typename Lanes<T, W>::type;
   [&]<Index... i>(std::integer_sequence<Index, i...>) {
     V sum[J * K];
