@@ -32,7 +32,7 @@ struct TrainOptions {
   Index steps = 0;         ///< 0: as many as fit into `minutes`, measured at the start
   double minutes = 5.5;
   Index requests = 24, crops = 1;
-  double rate = 2e-3;
+  double rate = 3e-3;
   std::uint64_t seed = 1;
   int threads = 0;
   bool resume = false;
