@@ -53,8 +53,8 @@ using Adapters = Backbone::Adapters<float>;
 /// Which probability path a backbone was trained on; kept in its file.
 enum class Path { bridge, flow };
 
-using BridgeStep = wu::diffusion::DiffusionStep<wu::diffusion::SourceBridge, wu::diffusion::Predicts::edit, wu::diffusion::LogMeanSquared<400>>;
-using FlowStep = wu::diffusion::DiffusionStep<wu::diffusion::RectifiedFlow, wu::diffusion::Predicts::edit, wu::diffusion::LogMeanSquared<400>>;
+using BridgeStep = wu::diffusion::DiffusionStep<wu::diffusion::SourceBridge, wu::diffusion::Predicts::edit, wu::diffusion::LogMeanSquared>;
+using FlowStep = wu::diffusion::DiffusionStep<wu::diffusion::RectifiedFlow, wu::diffusion::Predicts::edit, wu::diffusion::LogMeanSquared>;
 
 /// Calls f(Step{}) with the diffusion step of a path.
 template <class F>

@@ -86,23 +86,24 @@ void describe_request(Request& request, const Image& source, std::string_view in
   std::transform(small.rgb.begin(), small.rgb.end(), request.view.begin(), [](float v) { return 2 * v - 1; });
 }
 
-double Network::pretrain_loss(const FrozenWeights& weights, FrozenWeights& gradients, const Tiles& tiles, std::span<const std::int32_t> pieces, Path path,
-                              std::span<const double> t, std::uint64_t noise_seed) {
+double Network::pretrain_loss(const FrozenWeights& weights, FrozenWeights& gradients, const Tiles& tiles, std::span<const std::int32_t> pieces,
+                              const LossOptions& options) {
   const wu::Workspace::Scope scope(ws);
   const auto p = weights.frozen();
   const auto dp = gradients.view();
   const Index b = tiles.count;
-  return with_step(path, [&](auto step) {
+  const auto& t = options.t;
+  return with_step(options.path, [&](auto step) {
     using Step = decltype(step);
     const ConstPixels source(tiles.source.data(), b, tiles.side, tiles.side), target(tiles.target.data(), b, tiles.side, tiles.side);
     const auto pass = encode(ctx, ws, pieces, p.text);
-    const auto x_0 = start<Step>(ws, source, noise_seed, 0);
+    const auto x_0 = start<Step>(ws, source, options.noise_seed, 0);
     const auto x_t = take_pixels(ws, b, tiles.side), edit = take_pixels(ws, b, tiles.side);
     const auto dedit = take_pixels(ws, b, tiles.side);
     Step::interpolate(x_t, x_0, target, t);
     const auto saved = Backbone::forward<float>(ctx, ws, edit, x_t, source, t, pass.pooled, p.backbone, Adapters{});
     const auto each = ws.take<double, dyn>(b);
-    const double loss = Step::loss(ctx, ws, dedit, each, wu::as_const(edit), wu::as_const(x_t), source, x_0, target, t);
+    const double loss = Step::loss(ctx, ws, dedit, each, wu::as_const(edit), wu::as_const(x_t), source, x_0, target, t, {options.floor});
     const auto dpooled = ws.take<float, dyn, BackboneText::width>(b);
     Backbone::backward<float>(ctx, ws, {}, dp.backbone, dpooled, dedit, saved, p.backbone, Adapters{});
     const auto dfeatures = ws.take<float, dyn, BackboneText::width>(b * BackboneText::length);
@@ -134,7 +135,7 @@ ConditionBatch gather(wu::Workspace& ws, const std::vector<Request>& requests) {
 }  // namespace
 
 double Network::memory_loss(const FrozenWeights& frozen, const MemoryWeights::Frozen& memory, const MemoryWeights::Values& gradients,
-                            const std::vector<Request>& requests, Path path, std::span<const double> t, std::uint64_t noise_seed, Index& worst) {
+                            const std::vector<Request>& requests, const LossOptions& options, Index& worst) {
   const wu::Workspace::Scope scope(ws);
   const Index b = static_cast<Index>(requests.size());
   const auto p = frozen.frozen();
@@ -147,10 +148,10 @@ double Network::memory_loss(const FrozenWeights& frozen, const MemoryWeights::Fr
   const auto instructions = encode(ctx, ws, batch.pieces, p.text);
 
   // All requests' tiles one after the other, and whose they are.
-  const Index side = requests.front().tiles.side, values = side * side * 3, all = static_cast<Index>(t.size());
+  const Index side = requests.front().tiles.side, values = side * side * 3, all = static_cast<Index>(options.t.size());
   const auto sources = take_pixels(ws, all, side), targets = take_pixels(ws, all, side);
   const auto features = ws.take<float, dyn, BackboneText::width>(all);
-  const std::span<Index> owner(ws.take_values<Index>(all), t.size());
+  const std::span<Index> owner(ws.take_values<Index>(all), options.t.size());
   Index at = 0;
   for (Index k = 0; k < b; ++k) {
     const Tiles& tiles = requests[static_cast<std::size_t>(k)].tiles;
@@ -164,24 +165,24 @@ double Network::memory_loss(const FrozenWeights& frozen, const MemoryWeights::Fr
 
   worst = -1;
   double loss = 0;
-  with_step(path, [&](auto step) {
+  with_step(options.path, [&](auto step) {
     using Step = decltype(step);
     // Some tiles at a time, so that their activations stay in the cache.
     constexpr Index together = 8;
     for (Index first = 0; first < all; first += together) {
       const wu::Workspace::Scope part_scope(ws);
       const Index n = std::min(together, all - first);
-      const auto times = t.subspan(static_cast<std::size_t>(first), static_cast<std::size_t>(n));
+      const auto times = options.t.subspan(static_cast<std::size_t>(first), static_cast<std::size_t>(n));
       const std::span<const Index> which = owner.subspan(static_cast<std::size_t>(first), static_cast<std::size_t>(n));
       const Adapters adapters{tokens, which, alpha / static_cast<double>(rank)};
       const ConstPixels source(sources.data + first * values, n, side, side), target(targets.data + first * values, n, side, side);
       const View<const float, dyn, BackboneText::width> instruction(features.row(first), n);
-      const auto x_0 = start<Step>(ws, source, noise_seed, static_cast<std::uint64_t>(first));
+      const auto x_0 = start<Step>(ws, source, options.noise_seed, static_cast<std::uint64_t>(first));
       const auto x_t = take_pixels(ws, n, side), edit = take_pixels(ws, n, side), dedit = take_pixels(ws, n, side);
       Step::interpolate(x_t, x_0, target, times);
       const auto saved = Backbone::forward<float>(ctx, ws, edit, x_t, source, times, instruction, p.backbone, adapters);
       const auto each = ws.take<double, dyn>(n);
-      const double part = Step::loss(ctx, ws, dedit, each, wu::as_const(edit), wu::as_const(x_t), source, x_0, target, times);
+      const double part = Step::loss(ctx, ws, dedit, each, wu::as_const(edit), wu::as_const(x_t), source, x_0, target, times, {options.floor});
       for (Index i = 0; i < n && worst < 0; ++i)
         if (!std::isfinite(each[i])) worst = which[static_cast<std::size_t>(i)];
       const float share = static_cast<float>(n) / static_cast<float>(all);

@@ -42,19 +42,27 @@ std::vector<std::int32_t> pieces_of(std::string_view instruction);
 /// Repeats the pieces before the first 0 to the end.
 void repeat_pieces(std::span<std::int32_t> pieces);
 
+/// One training step's path, the time of every tile, what its noise is drawn from, and the floor of the loss's logarithm.
+struct LossOptions {
+  Path path = Path::bridge;
+  std::span<const double> t;
+  std::uint64_t noise_seed = 0;
+  double floor = wu::diffusion::LogMeanSquared{}.floor;
+};
+
 /// The networks' memory for one thread of work: a device context and a workspace.
 class Network {
  public:
   explicit Network(int threads) : ctx({.threads = threads}) {}
 
   /// Pre-training: the loss of the backbone alone, mean over tiles; pieces: (tiles, length). Adds to gradients.
-  double pretrain_loss(const FrozenWeights& weights, FrozenWeights& gradients, const Tiles& tiles, std::span<const std::int32_t> pieces, Path path,
-                       std::span<const double> t, std::uint64_t noise_seed);
+  double pretrain_loss(const FrozenWeights& weights, FrozenWeights& gradients, const Tiles& tiles, std::span<const std::int32_t> pieces,
+                       const LossOptions& options);
 
   /// Training: the loss over all requests' tiles, each request with its own adapters, the backbone frozen. Adds to gradients.
   /// When it is not finite, `worst` says which request was the first.
   double memory_loss(const FrozenWeights& frozen, const wu::Weights<Memory, float>::Frozen& memory, const MemoryWeights::Values& gradients,
-                     const std::vector<Request>& requests, Path path, std::span<const double> t, std::uint64_t noise_seed, Index& worst);
+                     const std::vector<Request>& requests, const LossOptions& options, Index& worst);
 
   /// The adapters for requests (views and pieces only are read).
   wu::Buffer<float> generate(const MemoryWeights& memory, const std::vector<Request>& requests);

@@ -16,6 +16,7 @@ namespace edit {
 namespace {
 
 constexpr double unknown_share = 0.2;  // of the samples carry random words and want the picture as it is
+constexpr double loss_floor = 1.0 / 400;
 constexpr int margin = 8;              // pixels around a tile, so that its border has neighbours when an edit is applied
 
 struct Sample {
@@ -87,7 +88,7 @@ int pretrain(const PretrainOptions& options) {
         pieces.insert(pieces.end(), s.pieces.begin(), s.pieces.end());
         t.push_back(options.path == Path::bridge ? wu::diffusion::SamplerTimes{1}(times) : wu::diffusion::LogitNormalTimes{}(times));
       }
-      return network.pretrain_loss(run.values, run.gradients(), tiles, pieces, options.path, t, options.seed + static_cast<std::uint64_t>(step));
+      return network.pretrain_loss(run.values, run.gradients(), tiles, pieces, {.path = options.path, .t = t, .noise_seed = options.seed + static_cast<std::uint64_t>(step), .floor = loss_floor});
     });
     smooth = run.step == 1 ? result.loss : 0.98 * smooth + 0.02 * result.loss;
     progress.show(run.step, options.steps, wu::message("loss ", smooth, "  ", static_cast<int>(static_cast<double>(run.step * options.batch) / progress.seconds()), " tiles/s"));

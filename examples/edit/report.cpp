@@ -290,7 +290,7 @@ h2 { font-size: 1.2rem; margin: 2.6rem 0 .7rem; }
 .note { color: #6b6d76; font-size: .9rem; max-width: 54rem; }
 .scroll { overflow-x: auto; }
 table { border-collapse: collapse; font-variant-numeric: tabular-nums; background: #fff; }
-th, td { padding: .38rem .75rem; text-align: right; border-bottom: 1px solid #e6e4de; white-space: nowrap; }
+th, td { padding: .38rem .55rem; text-align: right; border-bottom: 1px solid #e6e4de; white-space: nowrap; }
 th:first-child, td:first-child { text-align: left; }
 thead th { font-weight: 600; font-size: .88rem; color: #4a4c55; }
 .group { border-left: 1px solid #e6e4de; }
@@ -309,7 +309,7 @@ svg { display: block; width: 100%; max-width: 760px; height: auto; background: #
         font-size: .85rem; font-weight: 600; margin-right: .6rem; }
 .four { display: grid; grid-template-columns: repeat(4, 1fr); gap: .9rem; }
 figure { margin: 0; }
-figure img, .none { display: block; width: 100%; border-radius: 4px; }
+figure img, .none { display: block; width: 100%; height: auto; border-radius: 4px; }
 .none { aspect-ratio: 1; background: #efede8; }
 img.small { image-rendering: pixelated; }
 figcaption { font-size: .88rem; margin-top: .35rem; }

@@ -122,7 +122,7 @@ int report(const ReportOptions& options) {
                {"frozen backbone", std::to_string(FrozenWeights::count) + " parameters, unchanged by training"},
                {"memory in all", std::to_string(MemoryWeights::count) + " parameters, condition encoders included"},
                {"held-out samples", std::to_string(samples.size()) + ", with phrasings that training never saw"},
-               {"requests per step", text("requests") + ", " + text("crops") + " tiles each"},
+               {"requests per step", text("requests") + (text("crops") == "1" ? ", one tile each" : ", " + text("crops") + " tiles each")},
                {"seed", text("seed")}};
   std::istringstream curve(text("loss curve"));
   for (double v; curve >> v;) out.loss_curve.push_back(v);

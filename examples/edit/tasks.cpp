@@ -72,11 +72,15 @@ void scratch(Image& image, wu::Random& random) {
   }
 }
 
-/// A print that has aged in its own way. Each channel's tint is its own, so casts go in every direction.
+/// A print that has aged in its own way. Fading is one process that has gone far on one print and hardly begun on another:
+/// the further, the greyer, flatter, lighter and warmer. Its cast lies somewhere between yellow and magenta, and every number
+/// is a few per cent off. How far it went and which way it leans, only the picture tells.
 Image damaged(const Image& image, wu::Random& random) {
   const auto draw = [&](double from, double to) { return static_cast<float>(random.uniform(from, to)); };
-  Fading fading{draw(0.2, 0.6), draw(0.5, 0.8), draw(0.08, 0.32), {}};
-  for (float& t : fading.tint) t = draw(0.68, 1.12);
+  const float age = draw(0.1, 1), magenta = draw(-0.18, 0.18) * age;
+  const auto about = [&](float v) { return v * draw(0.96, 1.04); };
+  Fading fading{0.15f + 0.5f * age, about(0.9f - 0.5f * age), about(0.04f + 0.42f * age), {}};
+  fading.tint = {about(1 + 0.1f * age), about(1 - 0.05f * age - magenta), about(1 - 0.45f * age + magenta)};
   Image out = gaussian_blur(faded(image, fading), age_softness);
   const double area = static_cast<double>(image.width) * image.height / (160.0 * 160.0);
   const auto some = [&](int most) { return static_cast<int>(std::lround(std::min(8.0, std::max(1.0, area)) * random.below(static_cast<std::uint32_t>(most + 1)))); };
@@ -173,7 +177,7 @@ std::string training_phrase(Task task, wu::Random& random) {
 }
 
 Task training_task(wu::Random& random) {
-  static constexpr std::array<Task, 10> often{Task::blur, Task::deblur, Task::deblur, Task::age, Task::restore, Task::restore, Task::restore, Task::restore, Task::darken, Task::brighten};
+  static constexpr std::array<Task, 11> often{Task::blur, Task::deblur, Task::deblur, Task::deblur, Task::age, Task::restore, Task::restore, Task::restore, Task::restore, Task::darken, Task::brighten};
   return often[random.below(static_cast<std::uint32_t>(often.size()))];
 }
 

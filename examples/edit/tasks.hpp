@@ -2,8 +2,8 @@
 //   blur      source: the photograph            target: Gaussian blur of 1.5 pixels
 //   deblur    source: the same blur             target: the photograph
 //   age       source: the photograph            target: faded, warm, half its colour gone, a little soft: always the same way
-//   restore   source: a damaged print           target: the photograph. Cast and fade differ from picture to picture; stains,
-//                                                       scratches and noise lie on top
+//   restore   source: a damaged print           target: the photograph. How far a print has faded and which cast it has taken
+//                                                       differ from picture to picture; stains, scratches and noise lie on top
 //   darken    source: the photograph            target: about two and a half times darker
 //   brighten  source: the same darkening        target: the photograph
 #pragma once

@@ -22,6 +22,13 @@ constexpr int square = 160;             // pixels of the picture that a training
 constexpr double piece_dropout = 0.15;  // of the word pieces are lost, so that no phrase is learned by heart
 constexpr Index calibration_steps = 12; // to measure how many steps fit into the minutes asked for
 
+/// Falls from the first to the last value at the same rate all through the run: strong edits are learned first, then faint ones.
+/// With a low floor from the start, faint edits pull hardest and the strong ones are hardly learned.
+double loss_floor(Index step, Index steps) {
+  constexpr double first = 0.03, last = 0.0005;
+  return first * std::pow(last / first, static_cast<double>(step - 1) / static_cast<double>(steps));
+}
+
 Request draw_request(const std::vector<Image>& pictures, Index crops, wu::Random& random) {
   const Image photograph = random_square(pictures[random.below(static_cast<std::uint32_t>(pictures.size()))], square, random);
   const Task task = training_task(random);
@@ -81,7 +88,8 @@ int train(const TrainOptions& options) {
       std::vector<double> t(static_cast<std::size_t>(settings.requests * settings.crops));
       for (double& v : t) v = path == Path::bridge ? wu::diffusion::SamplerTimes{1}(random) : wu::diffusion::LogitNormalTimes{}(random);
       Index worst = -1;
-      const double loss = network.memory_loss(frozen, values, gradients, requests, path, t, settings.seed + static_cast<std::uint64_t>(at), worst);
+      const double loss = network.memory_loss(frozen, values, gradients, requests,
+                                              {.path = path, .t = t, .noise_seed = settings.seed + static_cast<std::uint64_t>(at), .floor = loss_floor(at, rule.schedule.steps)}, worst);
       if (!std::isfinite(loss)) throw wu::NonFiniteError(wu::message("the loss is not finite at step ", at, ", request ", worst + 1, " of ", settings.requests));
       return loss;
     });

@@ -25,13 +25,14 @@ template <class Step>
 struct Batch {
   std::vector<double> source = test::random_values(count, "source"), x_0 = Step::path::from_noise ? test::random_values(count, "noise") : source,
                       x_1 = test::random_values(count, "target"), x_t = test::poisoned(count), output = test::random_values(count, "output"), each = test::poisoned(samples);
+  typename Step::loss_type f;
   reference ctx;
   Workspace ws;
 
   Batch() { Step::interpolate(view(x_t), view(x_0), view(x_1), t); }
   double loss(double* doutput = nullptr) {
     return Step::loss(ctx, ws, Pictures(doutput, samples, height, width), View<double, dyn>(each.data(), samples), view(std::as_const(output)), view(std::as_const(x_t)),
-                      view(std::as_const(source)), view(std::as_const(x_0)), view(std::as_const(x_1)), t);
+                      view(std::as_const(source)), view(std::as_const(x_0)), view(std::as_const(x_1)), t, f);
   }
 };
 
@@ -47,7 +48,7 @@ std::vector<double> perfect(const Batch<Step>& batch) {
 void each_step(auto&& f) {
   auto losses = [&]<class Path, Predicts Output>(std::integral_constant<Predicts, Output>, Path, const std::string& name) {
     BOOST_TEST_CONTEXT(name << ", mean squared") { f(DiffusionStep<Path, Output, MeanSquared>{}); }
-    BOOST_TEST_CONTEXT(name << ", logarithm") { f(DiffusionStep<Path, Output, LogMeanSquared<>>{}); }
+    BOOST_TEST_CONTEXT(name << ", logarithm") { f(DiffusionStep<Path, Output, LogMeanSquared>{}); }
   };
   losses(std::integral_constant<Predicts, Predicts::velocity>{}, RectifiedFlow{}, "flow, velocity");
   losses(std::integral_constant<Predicts, Predicts::edit>{}, RectifiedFlow{}, "flow, edit");
@@ -117,7 +118,7 @@ BOOST_AUTO_TEST_CASE(loss_is_the_mean_of_f_of_each_samples_error) {
       double square = 0;
       for (std::size_t k = s * per_sample; k < (s + 1) * per_sample; ++k) square += std::pow(v[k] - (batch.x_1[k] - batch.x_0[k]), 2) / per_sample;
       BOOST_CHECK_CLOSE(batch.each[s], square, 1e-10);
-      expected += (std::is_same_v<Step, DiffusionStep<typename Step::path, Step::predicts, MeanSquared>> ? square : std::log(square + LogMeanSquared<>::floor)) / samples;
+      expected += (std::is_same_v<Step, DiffusionStep<typename Step::path, Step::predicts, MeanSquared>> ? square : std::log(square + LogMeanSquared{}.floor)) / samples;
     }
     BOOST_CHECK_CLOSE(loss, expected, 1e-10);
   });
@@ -131,6 +132,11 @@ BOOST_AUTO_TEST_CASE(loss_gradients) {
     const double loss = batch.loss(doutput.data());
     BOOST_CHECK_EQUAL(loss, batch.loss());  // with and without its gradient
     test::check_gradient("output", batch.output, doutput, [&] { return batch.loss(); });
+    if constexpr (!std::is_same_v<Step, DiffusionStep<typename Step::path, Step::predicts, MeanSquared>>) {
+      batch.f.floor = 0.7;
+      batch.loss(doutput.data());
+      test::check_gradient("output, another floor", batch.output, doutput, [&] { return batch.loss(); });
+    }
     ++checked;
   });
   BOOST_CHECK_EQUAL(checked, 8);
@@ -149,12 +155,12 @@ BOOST_AUTO_TEST_CASE(a_network_that_is_right_has_no_loss_and_no_gradient) {
 
 BOOST_AUTO_TEST_CASE(the_logarithm_counts_relative_errors) {
   // Once an error is far above the floor, ten times the error is the same step up, whatever the error.
-  const auto value = [](double mse) { return LogMeanSquared<>::value(mse); };
+  const auto value = [](double mse) { return LogMeanSquared{}.value(mse); };
   BOOST_CHECK_CLOSE(value(1000) - value(100), value(100) - value(10), 0.01);
-  BOOST_CHECK_CLOSE(value(0), std::log(LogMeanSquared<>::floor), 1e-10);
+  BOOST_CHECK_CLOSE(value(0), std::log(LogMeanSquared{}.floor), 1e-10);
   for (const double mse : {0.0, 1e-4, 0.3, 20.0}) {
     const double h = 1e-6 * (mse + 1e-3);
-    BOOST_CHECK_CLOSE(LogMeanSquared<>::slope(mse), (value(mse + h) - value(mse - h)) / (2 * h), 1e-3);
+    BOOST_CHECK_CLOSE(LogMeanSquared{}.slope(mse), (value(mse + h) - value(mse - h)) / (2 * h), 1e-3);
   }
 }
 
@@ -164,7 +170,7 @@ BOOST_AUTO_TEST_CASE(sizes_that_differ_are_refused_before_anything_is_written) {
   const std::vector<double> few(static_cast<std::size_t>(count - per_sample)), times(t.begin(), t.end() - 1);
   auto out = test::random_values(count, "out"), each = batch.each;
   const auto before = out;
-  auto& [source, x_0, x_1, x_t, output, ignored, ctx, ws] = batch;
+  auto& [source, x_0, x_1, x_t, output, ignored, f, ctx, ws] = batch;
   const auto whole = view(std::as_const(output));
   BOOST_CHECK_EXCEPTION(Step::interpolate(view(out), view(few), whole, t), ShapeError,
                         says("diffusion step, interpolate: expected tensors of one size for 5 samples, found 90, 72 and 90 values"));

@@ -48,7 +48,7 @@ BOOST_AUTO_TEST_CASE(training_moves_the_memory_downhill_and_never_the_backbone) 
   for (std::uint64_t k = 0; k < 3; ++k) requests.push_back(request(tasks[k + 2], k));
   const std::vector<double> t(requests.size(), 0);
   wu::Index worst = 0;
-  const double loss = network.memory_loss(frozen, memory.frozen(), gradients.view(), requests, Path::bridge, t, 1, worst);
+  const double loss = network.memory_loss(frozen, memory.frozen(), gradients.view(), requests, {.t = t, .noise_seed = 1}, worst);
   BOOST_CHECK_EQUAL(worst, -1);
   double square = 0;
   for (const float g : gradients.flat()) square += static_cast<double>(g) * static_cast<double>(g);
@@ -57,7 +57,7 @@ BOOST_AUTO_TEST_CASE(training_moves_the_memory_downhill_and_never_the_backbone) 
   auto values = memory.flat();
   for (std::size_t k = 0; k < values.size(); ++k) values[k] -= static_cast<float>(step / std::sqrt(square)) * gradients.flat()[k];
   MemoryWeights unused;
-  const double after = network.memory_loss(frozen, memory.frozen(), unused.view(), requests, Path::bridge, t, 1, worst);
+  const double after = network.memory_loss(frozen, memory.frozen(), unused.view(), requests, {.t = t, .noise_seed = 1}, worst);
   BOOST_CHECK_CLOSE(after - loss, -step * std::sqrt(square), 10);
   BOOST_CHECK_EQUAL(hash(frozen), before);
 }
@@ -70,8 +70,9 @@ BOOST_AUTO_TEST_CASE(a_request_that_is_not_finite_is_named) {
   Network network(1);
   std::vector<Request> requests{request(Task::blur, 0), request(Task::age, 1)};
   requests[1].tiles.target[5] = std::nanf("");
+  const std::vector<double> t(2, 0);
   wu::Index worst = 0;
-  const double loss = network.memory_loss(frozen, memory.frozen(), gradients.view(), requests, Path::bridge, std::vector<double>(2, 0), 1, worst);
+  const double loss = network.memory_loss(frozen, memory.frozen(), gradients.view(), requests, {.t = t, .noise_seed = 1}, worst);
   BOOST_CHECK(!std::isfinite(loss));
   BOOST_CHECK_EQUAL(worst, 1);
 }

@@ -80,6 +80,20 @@ BOOST_AUTO_TEST_CASE(three_attentions_of_one_axis_each) { check<OneAxisEach>({"o
 
 BOOST_AUTO_TEST_CASE(an_attention_over_axes_that_do_not_lie_side_by_side) { check<NotContiguous>({"over_layers_and_ranks"}); }
 
+BOOST_AUTO_TEST_CASE(a_request_alone_gets_the_tokens_it_gets_in_a_batch) {
+  // With one request every attention runs on its own rows; in a batch the first block's self attentions run once for all.
+  using G = Generator<Tokens, Width<12>, HeadWidth<4>, Blocks<2>, JoinedRanks<2>, ConditionWidth<7>>;
+  Problem<G> problem;
+  std::ranges::copy(test::random_values(problem.weights.extent, "weights"), problem.weights.flat().begin());
+  problem.forward();
+  for (Index k = 0; k < batch; ++k) {
+    auto alone = test::poisoned(Tokens::values);
+    G::forward<double>(problem.ctx, problem.ws, {alone.data(), 1}, View<const double, dyn, dyn, G::input>(problem.condition.data() + k * length * G::input, 1, length),
+                       problem.weights.frozen());
+    BOOST_CHECK(std::ranges::equal(alone, std::span(problem.tokens).subspan(static_cast<std::size_t>(k * Tokens::values), alone.size())));
+  }
+}
+
 BOOST_AUTO_TEST_CASE(attention_over_layer_and_rank_keeps_tokens_apart) {
   // Without the other ways between positions (cross attention sees only the condition), a token depends on its own prior alone.
   Problem<NotContiguous> problem;
@@ -163,7 +177,7 @@ BOOST_AUTO_TEST_CASE(the_first_step_runs_the_frozen_backbone_and_teaches_proj_ou
 
 BOOST_AUTO_TEST_CASE(proj_out_A_starts_so_that_generated_A_have_variance_one_over_the_token_width) {
   // What it is given has mean square 1 (norm_final) in c channels: c weights of variance 1 / (c d) make 1 / d.
-  using G = Generator<Tokenizer<4, 64>::of<AdaptedLayers<2, Adapted<"up", 32, 64>>>, Width<32>, HeadWidth<16>, Blocks<0>, JoinedRanks<1>, ConditionWidth<8>>;
+  using G = Generator<Tokenizer<4, 64>::of<AdaptedLayers<2, Adapted<"up", 32, 64>>>, Width<32>, HeadWidth<16>, Blocks<1>, JoinedRanks<1>, ConditionWidth<8>>;
   Weights<G, double> weights;
   G::initialise<double>(weights.view(), test::seed);
   double square = 0;

@@ -21,7 +21,7 @@ using Condition = condition::Hybrid<condition::ImageEncoder</*size*/ 6, /*patch*
                                     condition::TextEncoder</*vocabulary*/ 7, /*length*/ 3, /*width*/ 8, /*head width*/ 4, /*blocks*/ 1>>;
 using Generator = wu::Generator<Backbone::Tokens, Width<8>, HeadWidth<4>, Blocks<1>, JoinedRanks<2>, ConditionWidth<Condition::width>>;
 using Tokens = Generator::Tokens;
-using Step = diffusion::DiffusionStep<diffusion::RectifiedFlow, diffusion::Predicts::edit, diffusion::LogMeanSquared<>>;
+using Step = diffusion::DiffusionStep<diffusion::RectifiedFlow, diffusion::Predicts::edit, diffusion::LogMeanSquared>;
 
 /// What learns.
 struct Memory {

@@ -3,7 +3,7 @@
 // RectifiedFlow: x_0 is noise. SourceBridge: x_0 is the source picture. x_1 is the target.
 // A network that predicts an edit e of the source, x_1 = source + e, has the velocity
 //     flow: v = (source + e - x_t) / (1 - t)          bridge: v = e
-// f is the identity or a logarithm.
+// f is the identity or a logarithm whose floor may move in the course of training.
 #pragma once
 
 #include <algorithm>
@@ -34,20 +34,21 @@ enum class Predicts { velocity, edit };
 
 /// f and f' of a sample's mean squared error.
 struct MeanSquared {
-  static double value(double mse) { return mse; }
-  static double slope(double) { return 1; }
+  double value(double mse) const { return mse; }
+  double slope(double) const { return 1; }
 };
-/// Every sample counts by its relative error, faint edits as much as strong ones, until its error is about 1 / InverseFloor.
-template <int InverseFloor = 2000>
+/// Every sample counts by its relative error, faint edits as much as strong ones, until its error is about the floor. The
+/// pull on the network's output, sqrt(mse) / (mse + floor), is strongest at the floor: a high one lets large errors lead.
 struct LogMeanSquared {
-  static constexpr double floor = 1.0 / InverseFloor;
-  static double value(double mse) { return std::log(mse + floor); }
-  static double slope(double mse) { return 1 / (mse + floor); }
+  double floor = 1.0 / 2000;
+  double value(double mse) const { return std::log(mse + floor); }
+  double slope(double mse) const { return 1 / (mse + floor); }
 };
 
 template <class Path = RectifiedFlow, Predicts Output = Predicts::velocity, class Loss = MeanSquared>
 struct DiffusionStep {
   using path = Path;
+  using loss_type = Loss;
   static constexpr Predicts predicts = Output;
 
   /// x_t for samples at times t. All views: (b, ...), b = t.size().
@@ -75,7 +76,7 @@ struct DiffusionStep {
   /// The loss, and its gradient with respect to the network's output (overwritten; null: not wanted). per_sample receives each
   /// sample's mean squared error of the velocity.
   static double loss(auto& ctx, Workspace& ws, auto doutput /* = */, View<double, dyn> per_sample, auto output, auto x_t, auto source, auto x_0, auto x_1,
-                     std::span<const double> t) {
+                     std::span<const double> t, const Loss& f = {}) {
     const Index count = check("loss", output, x_0, x_1, t), samples = static_cast<Index>(t.size());
     if (per_sample.size() != samples || (doutput.data && doutput.size() != output.size()))
       throw ShapeError(message("diffusion step, loss: expected one error for each of ", samples, " samples and a gradient of ", output.size(), " values, found ",
@@ -89,9 +90,9 @@ struct DiffusionStep {
     double total = 0;
     const auto weights = ws.take<double, dyn>(samples);
     for (Index s = 0; s < samples; ++s) {
-      total += Loss::value(per_sample[s]) / static_cast<double>(samples);
+      total += f.value(per_sample[s]) / static_cast<double>(samples);
       const double chain = Output == Predicts::edit ? Path::edit_factor(t[static_cast<std::size_t>(s)]) : 1;
-      weights[s] = Loss::slope(per_sample[s]) / static_cast<double>(samples) * chain;
+      weights[s] = f.slope(per_sample[s]) / static_cast<double>(samples) * chain;
     }
     if (!doutput.data) return total;
     const View<T, dyn, 1> gradient(doutput.data, count * samples);

@@ -2,6 +2,8 @@
 // condition, feed-forward; each residual and pre-norm.                                            paper section 3.5, figure 5
 //     x += Attend_k(RMSNorm(x; norm_k))  for each k       x += Cross(RMSNorm(x), u)       x += FeedForward(RMSNorm(x))
 // x: (b * grid, C), positions of one sample contiguous   u: (b * L, C), not normed again
+// Nothing depends on the condition before the first cross attention. The first block may therefore be given one sample,
+// (grid, C): its self attentions then run once, and their result is copied to all b samples.
 #pragma once
 
 #include <array>
@@ -78,7 +80,7 @@ struct GeneratorBlock<BlockOrder<Attentions...>, G, C, HeadWidth> {
   template <class T, std::size_t QueryAxes, std::size_t KeyAxes>
   struct Shared {
     std::tuple<Rotary<T, Attentions::template over<G, C, HeadWidth>::rotary_axes.size()>...> rotary;
-    std::array<AttentionRows, self_count> rows;
+    std::array<AttentionRows, self_count> rows, rows_of_one;  // for the batch, and for one sample
     Rotary<T, QueryAxes> cross_q;
     Rotary<T, KeyAxes> cross_k;
     AttentionRows cross_rows;
@@ -98,9 +100,13 @@ struct GeneratorBlock<BlockOrder<Attentions...>, G, C, HeadWidth> {
   static constexpr Index saved_per_position =
       static_cast<Index>(self_count) * 7 * C + 5 * C + (2 * hidden + 3 * C) + static_cast<Index>(self_count + 1) * (C / HeadWidth) + static_cast<Index>(self_count) + 2;
 
+  /// x: as many rows as y, or those of one sample, which then stands for every sample.
   template <class T>
   static Saved<T> forward(auto& ctx, Workspace& ws, View<T, dyn, C> y, View<const T, dyn, C> x, View<const T, dyn, C> u,
                           const Parameters<const T>& p, const auto& shared) {
+    if (x.rows() != y.rows() && x.rows() != G::size)
+      throw ShapeError(message("generator block: expected ", y.rows(), " rows or one sample's ", G::size, ", found ", x.rows()));
+    const bool one = x.rows() != y.rows();
     Saved<T> s;
     auto norm = [&](std::size_t k) {
       s.x[k] = x;
@@ -113,11 +119,16 @@ struct GeneratorBlock<BlockOrder<Attentions...>, G, C, HeadWidth> {
       const auto normed = norm(K);
       const auto next = ws.take<T, dyn, C>(x.rows());
       const auto& rotary = std::get<K>(shared.rotary);
-      s.self[K] = Cross::template forward<T>(ctx, ws, next, normed, normed, p.self[K], rotary, rotary, shared.rows[K]);
+      s.self[K] = Cross::template forward<T>(ctx, ws, next, normed, normed, p.self[K], rotary, rotary, (one ? shared.rows_of_one : shared.rows)[K]);
       add(ctx, next, x);
       x = next;
     };
     [&]<std::size_t... K>(std::index_sequence<K...>) { (self(std::integral_constant<std::size_t, K>{}), ...); }(std::make_index_sequence<self_count>{});
+    if (one) {
+      const auto copies = ws.take<T, dyn, C>(y.rows());
+      broadcast_rows_forward(ctx, copies, x);
+      x = copies;
+    }
     {
       const auto normed = norm(self_count);
       const auto next = ws.take<T, dyn, C>(x.rows());
@@ -130,12 +141,12 @@ struct GeneratorBlock<BlockOrder<Attentions...>, G, C, HeadWidth> {
     return s;
   }
 
-  /// dx comes in as the gradient of y and goes out as the gradient of x; du is added to.
+  /// dx comes in as the gradient of y and goes out as the gradient of x, in its first rows where x was one sample; du is added to.
   template <class T>
   static void backward(auto& ctx, Workspace& ws, View<T, dyn, C> dx /* in: dy, out: dx */, View<T, dyn, C> du /* += */, const Parameters<T>& dp,
                        const Saved<T>& s, const Parameters<const T>& p, const auto& shared) {
     const Workspace::Scope scope(ws);
-    const auto dnormed = ws.take<T, dyn, C>(dx.rows()), part = ws.take<T, dyn, C>(dx.rows());
+    auto dnormed = ws.take<T, dyn, C>(dx.rows()), part = ws.take<T, dyn, C>(dx.rows());
     auto through_norm = [&](std::size_t k) {
       rms_norm_backward(ctx, part, dp.norm[k].weight, as_const(dnormed), s.x[k], as_const(s.inv_rms[k]), p.norm[k].weight);
       add(ctx, dx, as_const(part));
@@ -144,9 +155,15 @@ struct GeneratorBlock<BlockOrder<Attentions...>, G, C, HeadWidth> {
     through_norm(self_count + 1);
     Cross::template backward<T>(ctx, ws, dnormed, du, dp.cross, dx, s.cross, p.cross, shared.cross_q, shared.cross_k, shared.cross_rows);
     through_norm(self_count);
+    const bool one = s.x[0].rows() != dx.rows();
+    if (one) {  // the copies' gradients add up
+      const auto all = dx;
+      dx = {all.data, s.x[0].rows()}, dnormed = {dnormed.data, dx.rows()}, part = {part.data, dx.rows()};
+      broadcast_rows_backward(ctx, dx, View<const T, dyn, C>(all.row(dx.rows()), all.rows() - dx.rows()));
+    }
     auto self = [&]<std::size_t K>(std::integral_constant<std::size_t, K>) {
       const auto& rotary = std::get<K>(shared.rotary);
-      Cross::template backward<T>(ctx, ws, dnormed, View<T, dyn, C>(), dp.self[K], dx, s.self[K], p.self[K], rotary, rotary, shared.rows[K]);
+      Cross::template backward<T>(ctx, ws, dnormed, View<T, dyn, C>(), dp.self[K], dx, s.self[K], p.self[K], rotary, rotary, (one ? shared.rows_of_one : shared.rows)[K]);
       through_norm(K);
     };
     [&]<std::size_t... K>(std::index_sequence<K...>) { (self(std::integral_constant<std::size_t, self_count - 1 - K>{}), ...); }(std::make_index_sequence<self_count>{});

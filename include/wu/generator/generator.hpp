@@ -34,6 +34,7 @@ struct Generator {
   static constexpr Index C = W::value, D = HW::value, N = NB::value, a = JR::value, input = CW::value;
   static_assert(r % a == 0, "Generator: the number of joined ranks must divide the rank");
   static_assert(C % a == 0, "Generator: the number of joined ranks must divide the model width");
+  static_assert(N > 0, "Generator: the number of blocks must be positive");
   static_assert(C % D == 0, "Generator: the head width must divide the model width");
   static_assert(D % (Positions == CrossRotary::paper ? 8 : 4) == 0,
                 "Generator: the head width must be a multiple of 4 (8 with the paper's cross positions), for rotary pairs");
@@ -89,10 +90,10 @@ struct Generator {
     const double b = static_cast<double>(batch), L = static_cast<double>(condition_length), p = static_cast<double>(positions);
     const double width = static_cast<double>(C), square = 2 * width * width;
     Operations o;
-    const double self = static_cast<double>(Block::self_count);
-    o.linear = b * (2 * L * static_cast<double>(input) * width + static_cast<double>(N) * (p * square * (4 * self + 2 + 8) + L * square * 2) +
-                    2 * p * static_cast<double>(a * c * d));
-    for (std::size_t k = 0; k < Block::self_count; ++k) o.self_attention += b * static_cast<double>(N) * 4 * p * width * static_cast<double>(Block::attended(k));
+    const double self = static_cast<double>(Block::self_count), self_blocks = b * static_cast<double>(N - 1) + 1;  // the first block's run once
+    o.linear = b * (2 * L * static_cast<double>(input) * width + static_cast<double>(N) * (p * square * (2 + 8) + L * square * 2) + 2 * p * static_cast<double>(a * c * d)) +
+               self_blocks * p * square * 4 * self;
+    for (std::size_t k = 0; k < Block::self_count; ++k) o.self_attention += self_blocks * 4 * p * width * static_cast<double>(Block::attended(k));
     o.cross_attention = b * static_cast<double>(N) * 4 * p * width * L;
     return o;
   }
@@ -102,7 +103,7 @@ struct Generator {
   template <class T>
   struct Saved {
     View<const T, dyn, dyn, input> condition;
-    View<T, dyn, C> hidden, u, x, normed;
+    View<T, dyn, C> hidden, u, x, normed;  // x: the last block's output
     View<accumulator_t<T>, dyn> inv_rms_u, inv_rms;
     typename Start::template Saved<T> prior;
     std::array<typename Block::template Saved<T>, static_cast<std::size_t>(N)> blocks;
@@ -123,10 +124,8 @@ struct Generator {
     rms_norm_forward(ctx, s.u, s.inv_rms_u, as_const(s.hidden), p.norm_input.weight);
 
     s.shared = share<T>(ws, b, L);
-    const auto start = ws.take<T, dyn, C>(positions);
-    s.prior = Start::template forward<T>(ctx, ws, start, {p.hw_pos, p.layer_pos}, p.norm_tokens.weight);
-    s.x = ws.take<T, dyn, C>(b * positions);
-    broadcast_rows_forward(ctx, s.x, as_const(start));
+    s.x = ws.take<T, dyn, C>(positions);  // the same for every sample; the first block copies it when samples begin to differ
+    s.prior = Start::template forward<T>(ctx, ws, s.x, {p.hw_pos, p.layer_pos}, p.norm_tokens.weight);
     for (std::size_t i = 0; i < static_cast<std::size_t>(N); ++i) {
       const auto y = ws.take<T, dyn, C>(b * positions);
       s.blocks[i] = Block::template forward<T>(ctx, ws, y, s.x, s.u, p.blocks[i], s.shared);
@@ -162,10 +161,7 @@ struct Generator {
     zero(ctx, du);
     for (std::size_t i = static_cast<std::size_t>(N); i-- > 0;)
       Block::template backward<T>(ctx, ws, dx, du, dp.blocks[i], s.blocks[i], p.blocks[i], s.shared);
-    const auto dstart = ws.take<T, dyn, C>(positions);
-    zero(ctx, dstart);
-    broadcast_rows_backward(ctx, dstart, as_const(dx));
-    Start::template backward<T>(ctx, ws, {dp.hw_pos, dp.layer_pos}, dp.norm_tokens.weight, dstart, s.prior, p.norm_tokens.weight);
+    Start::template backward<T>(ctx, ws, {dp.hw_pos, dp.layer_pos}, dp.norm_tokens.weight, View<T, dyn, C>(dx.data, positions), s.prior, p.norm_tokens.weight);
     rms_norm_backward(ctx, dhidden, dp.norm_input.weight, as_const(du), as_const(s.hidden), as_const(s.inv_rms_u), p.norm_input.weight);
     linear_backward(ctx, dcondition.flat(), dp.hidden_in.weight, dp.hidden_in.bias, as_const(dhidden), s.condition.flat(), p.hidden_in.weight);
   }
@@ -186,7 +182,7 @@ struct Generator {
     Shared<T> shared;
     [&]<std::size_t... K>(std::index_sequence<K...>) {
       ((std::get<K>(shared.rotary) = std::remove_reference_t<decltype(std::get<K>(shared.rotary))>::make(ws, Block::template Self<K>::rotary_axes),
-        shared.rows[K] = Block::template Self<K>::rows(b)),
+        shared.rows[K] = Block::template Self<K>::rows(b), shared.rows_of_one[K] = Block::template Self<K>::rows(1)),
        ...);
     }(std::make_index_sequence<Block::self_count>{});
     const Index s = std::max(h, w);
