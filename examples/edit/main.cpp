@@ -1,16 +1,39 @@
 // wu-edit: a functional memory for photographs, from pre-training to the report.
 #include <CLI/CLI.hpp>
 
+#include <charconv>
+#include <cmath>
 #include <iostream>
 
 #include "edit/commands.hpp"
 #include "wu/core/error.hpp"
 #include "wu/core/version.hpp"
 
+namespace {
+
+// CLI11's own checks let NaN pass, take -1 for a very large number where there is no sign, and recite the largest double to
+// whoever gets a number wrong.
+template <class T>
+CLI::Validator number(std::string wanted, bool (*fits)(T)) {
+  auto check = [wanted, fits](std::string& text) {
+    T value{};
+    const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
+    const bool whole = error == std::errc{} && end == text.data() + text.size();
+    return whole && fits(value) ? std::string() : wu::message("expected ", wanted, ", found '", text, "'");
+  };
+  return {check, ""};
+}
+
+}  // namespace
+
 int main(int argc, char** argv) {
   using namespace edit;
+  const auto positive = number<double>("a number above 0", [](double v) { return v > 0 && std::isfinite(v); });
+  const auto count = number<Index>("a whole number above 0", [](Index v) { return v > 0; });
+  const auto count_or_none = number<Index>("a whole number that is not negative", [](Index v) { return v >= 0; });
+  const auto any_seed = number<std::uint64_t>("a whole number below 2^64 that is not negative", [](std::uint64_t) { return true; });
   CLI::App app{"A generator reads a picture and an instruction and writes the adapters with which a frozen backbone edits it."};
-  app.require_subcommand(1);
+  app.require_subcommand(0, 1);
   app.set_version_flag("--version", wu::version_text);
   app.get_formatter()->column_width(36);
 
@@ -25,10 +48,10 @@ int main(int argc, char** argv) {
   optional_folder(pretrain_command, "--photos", pretrain_options.photos, "pictures to train on; without: drawn ones");
   pretrain_command->add_option("--out", pretrain_options.out, "the backbone's file")->capture_default_str();
   pretrain_command->add_option("--path", path, "probability path")->check(CLI::IsMember({"bridge", "flow"}))->capture_default_str();
-  pretrain_command->add_option("--steps", pretrain_options.steps, "optimiser steps")->check(CLI::PositiveNumber)->capture_default_str();
-  pretrain_command->add_option("--batch", pretrain_options.batch, "tiles in a step")->check(CLI::PositiveNumber)->capture_default_str();
-  pretrain_command->add_option("--rate", pretrain_options.rate, "largest learning rate")->check(CLI::PositiveNumber)->capture_default_str();
-  pretrain_command->add_option("--seed", pretrain_options.seed, "of everything random")->capture_default_str();
+  pretrain_command->add_option("--steps", pretrain_options.steps, "optimiser steps")->check(count)->capture_default_str();
+  pretrain_command->add_option("--batch", pretrain_options.batch, "tiles in a step")->check(count)->capture_default_str();
+  pretrain_command->add_option("--rate", pretrain_options.rate, "largest learning rate")->check(positive)->capture_default_str();
+  pretrain_command->add_option("--seed", pretrain_options.seed, "of everything random")->check(any_seed)->capture_default_str();
   pretrain_command->add_flag("--resume", pretrain_options.resume, "go on from the checkpoint beside --out");
   threads(pretrain_command, pretrain_options.threads);
 
@@ -38,12 +61,12 @@ int main(int argc, char** argv) {
   optional_folder(train_command, "--held-out", train_options.held_out, "pictures that are not trained on");
   train_command->add_option("--backbone", train_options.backbone, "the frozen backbone's file")->capture_default_str();
   train_command->add_option("--model", train_options.model, "folder for the result")->capture_default_str();
-  train_command->add_option("--minutes", train_options.minutes, "how long to train")->check(CLI::PositiveNumber)->capture_default_str();
-  train_command->add_option("--steps", train_options.steps, "optimiser steps, instead of minutes: the same on every machine; 0: by minutes")->check(CLI::NonNegativeNumber)->capture_default_str();
-  train_command->add_option("--requests", train_options.requests, "requests in a step")->check(CLI::PositiveNumber)->capture_default_str();
-  train_command->add_option("--crops", train_options.crops, "tiles of each request")->check(CLI::PositiveNumber)->capture_default_str();
-  train_command->add_option("--rate", train_options.rate, "largest learning rate")->check(CLI::PositiveNumber)->capture_default_str();
-  train_command->add_option("--seed", train_options.seed, "of everything random")->capture_default_str();
+  train_command->add_option("--minutes", train_options.minutes, "how long to train")->check(positive)->capture_default_str();
+  train_command->add_option("--steps", train_options.steps, "optimiser steps, instead of minutes: the same on every machine; 0: by minutes")->check(count_or_none)->capture_default_str();
+  train_command->add_option("--requests", train_options.requests, "requests in a step")->check(count)->capture_default_str();
+  train_command->add_option("--crops", train_options.crops, "tiles of each request")->check(count)->capture_default_str();
+  train_command->add_option("--rate", train_options.rate, "largest learning rate")->check(positive)->capture_default_str();
+  train_command->add_option("--seed", train_options.seed, "of everything random")->check(any_seed)->capture_default_str();
   train_command->add_flag("--resume", train_options.resume, "go on from the checkpoint in --model, with its settings");
   threads(train_command, train_options.threads);
 
@@ -53,7 +76,7 @@ int main(int argc, char** argv) {
   edit_command->add_option("--image", edit_options.image, "the picture, PNG or JPEG")->required();
   edit_command->add_option("--instruction", edit_options.instruction, "what to do, in English or Chinese")->required();
   edit_command->add_option("--out", edit_options.out, "the result, .png or .jpg")->required();
-  edit_command->add_option("--seed", edit_options.seed, "of the noise, on the path from noise")->capture_default_str();
+  edit_command->add_option("--seed", edit_options.seed, "of the noise, on the path from noise")->check(any_seed)->capture_default_str();
   edit_command->add_flag("--base", edit_options.base, "without adapters: the frozen backbone alone");
   threads(edit_command, edit_options.threads);
 
@@ -65,10 +88,17 @@ int main(int argc, char** argv) {
   optional_folder(report_command, "--held-out", report_options.held_out, "pictures to measure on");
   report_command->add_option("--side", report_options.side, "pixels along the square that is measured")->check(CLI::Range(64, 512))->capture_default_str();
   report_command->add_option("--examples", report_options.examples, "pictures of each task on the contact sheet")->check(CLI::Range(1, 9))->capture_default_str();
-  report_command->add_option("--seed", report_options.seed, "of the damage; also of the drawn pictures, where it must be the one of train")->capture_default_str();
+  report_command->add_option("--seed", report_options.seed, "of the damage; also of the drawn pictures, where it must be the one of train")->check(any_seed)->capture_default_str();
   threads(report_command, report_options.threads);
 
-  CLI11_PARSE(app, argc, argv);
+  try {
+    app.parse(argc, argv);
+    if (app.get_subcommands().empty()) throw CLI::RequiredError("A command (pretrain, train, edit or report)");
+  } catch (const CLI::ParseError& e) {
+    if (e.get_exit_code() == 0) return app.exit(e);  // --help and --version
+    std::cerr << "wu-edit: " << e.what() << "; --help says what can be asked for\n";
+    return 2;
+  }
   pretrain_options.path = path == "flow" ? Path::flow : Path::bridge;
   try {
     if (*pretrain_command) return pretrain(pretrain_options);
