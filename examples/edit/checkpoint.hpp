@@ -2,10 +2,12 @@
 // is written beside the old one and renamed over it: a save that is cut short leaves the old file readable.
 #pragma once
 
+#include <charconv>
 #include <filesystem>
 #include <map>
 #include <string>
 
+#include "edit/network.hpp"
 #include "wu/io/parameters.hpp"
 #include "wu/train/training.hpp"
 
@@ -21,16 +23,21 @@ inline std::string fact(const wu::io::SafeTensors& file, const std::string& key)
   return found->second;
 }
 
-/// The same as a whole number.
-inline long long number(const wu::io::SafeTensors& file, const std::string& key) {
+/// The same as a number.
+template <class T>
+T number(const wu::io::SafeTensors& file, const std::string& key, T at_least = 0) {
   const std::string text = fact(file, key);
-  try {
-    std::size_t used = 0;
-    const long long value = std::stoll(text, &used);
-    if (used == text.size()) return value;
-  } catch (const std::logic_error&) {
-  }
-  throw wu::FileError(wu::message(file.file(), ": expected a whole number in the metadata entry '", key, "', found '", text, "'"));
+  T value{};
+  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
+  if (error == std::errc{} && end == text.data() + text.size() && value >= at_least) return value;
+  throw wu::FileError(wu::message(file.file(), ": expected a number of at least ", at_least, " in the metadata entry '", key, "', found '", text, "'"));
+}
+
+/// The shortest text that number() reads as the same value: a run that goes on must not go on with a rounded rate.
+template <class T>
+std::string exact(T value) {
+  char text[64];
+  return {text, std::to_chars(text, text + sizeof text, value).ptr};
 }
 
 template <class Module>
@@ -67,7 +74,7 @@ Facts load_checkpoint(const std::filesystem::path& path, wu::train::Training<Mod
   wu::io::load_parameters(file, values, "values.");
   wu::io::load_parameters(file, first, "first.");
   wu::io::load_parameters(file, second, "second.");
-  loaded.step = static_cast<wu::Index>(number(file, "steps done"));
+  loaded.step = number<wu::Index>(file, "steps done");
   run = std::move(loaded);
   return {file.metadata().begin(), file.metadata().end()};
 }

@@ -4,6 +4,7 @@
 
 #include "edit/checkpoint.hpp"
 #include "edit/commands.hpp"
+#include "edit/folder.hpp"
 #include "edit/neutral.hpp"
 #include "edit/network.hpp"
 #include "edit/photographs.hpp"
@@ -52,8 +53,10 @@ int pretrain(const PretrainOptions& options) {
   catch_interrupts();
   Network network(options.threads);
   const Photographs pictures = load_photographs(options.photos, std::nullopt, options.seed);
-  const std::filesystem::path checkpoint = options.out.string() + ".checkpoint";
-  if (options.out.has_parent_path()) std::filesystem::create_directories(options.out.parent_path());
+  const fs::path checkpoint = options.out.string() + ".checkpoint";
+  // What cannot be written is said now, not when there is something to lose.
+  if (options.out.has_parent_path()) make_folder(options.out.parent_path());
+  for (const fs::path& file : {options.out, checkpoint}) const wu::io::AtomicFile trial(file.string());
 
   wu::train::Training<Frozen, float> run;
   if (options.resume) load_checkpoint(checkpoint, run);
@@ -96,11 +99,12 @@ int pretrain(const PretrainOptions& options) {
   }
   if (run.step < options.steps) {
     save_checkpoint(checkpoint, run, facts);
-    std::cerr << "\nstopped after step " << run.step << " of " << options.steps << "; the same command with --resume goes on from " << checkpoint.string() << "\n";
+    progress.end_line();
+    std::cerr << "wu-edit: stopped after step " << run.step << " of " << options.steps << "; the same command with --resume goes on from " << checkpoint.string() << "\n";
     return 130;
   }
   save_weights(options.out, run.values, facts);
-  std::filesystem::remove(checkpoint);
+  fs::remove(checkpoint);
   std::cout << options.out.string() << ": " << FrozenWeights::count << " parameters, loss " << smooth << ", " << static_cast<int>(progress.seconds()) << " s\n";
   return 0;
 }

@@ -29,8 +29,11 @@ std::string clock_text(double seconds) {
 
 Progress::Progress(std::string what) : what_(std::move(what)), terminal_(isatty(STDERR_FILENO) != 0) {}
 
-Progress::~Progress() {
+Progress::~Progress() { end_line(); }
+
+void Progress::end_line() {
   if (terminal_ && shown_) std::fputc('\n', stderr);
+  shown_ = false;
 }
 
 void Progress::show(long done, long all, const std::string& detail) {

@@ -16,6 +16,8 @@ class Progress {
 
   /// `done` of `all`; `detail` is shown beside it. Cheap: prints a few times a second on a terminal, every 15 s elsewhere.
   void show(long done, long all, const std::string& detail);
+  /// What is printed next begins a line of its own.
+  void end_line();
   double seconds() const { return std::chrono::duration<double>(Clock::now() - start_).count(); }
 
  private:

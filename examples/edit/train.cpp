@@ -3,6 +3,7 @@
 // teaches the generator (paper eq. 7).
 #include <cmath>
 #include <iostream>
+#include <sstream>
 
 #include "edit/checkpoint.hpp"
 #include "edit/commands.hpp"
@@ -43,6 +44,12 @@ Request draw_request(const std::vector<Image>& pictures, Index crops, wu::Random
   return request;
 }
 
+std::string joined(const std::vector<double>& numbers) {
+  std::string text;
+  for (const double v : numbers) text += wu::message(text.empty() ? "" : " ", v);
+  return text;
+}
+
 }  // namespace
 
 int train(const TrainOptions& options) {
@@ -51,26 +58,37 @@ int train(const TrainOptions& options) {
   const Facts backbone = load_weights(options.backbone, frozen);
   const std::uint64_t backbone_hash = hash(frozen);
   const Path path = backbone.contains("path") && backbone.at("path") == "flow" ? Path::flow : Path::bridge;
-  const Photographs pictures = load_photographs(options.photos, options.held_out, options.seed);
-  if (pictures.training.empty()) throw wu::Error("there is nothing to train on: --held-out was given without --photos");
-  make_folder(options.model);
   const fs::path checkpoint = options.model / "training.safetensors";
 
   Network network(options.threads);
   wu::train::Training<Memory, float> run;
   TrainOptions settings = options;
-  double seconds_before = 0;
+  double seconds_before = 0, smooth = 0;
   std::vector<double> curve;
+  auto note = [&](double loss) {
+    smooth = curve.empty() ? loss : 0.97 * smooth + 0.03 * loss;
+    curve.push_back(loss);
+  };
+  Facts before;
   if (options.resume) {
-    const Facts was = load_checkpoint(checkpoint, run);
+    before = load_checkpoint(checkpoint, run);
     const auto file = wu::io::SafeTensors::open(checkpoint.string());
-    settings.steps = static_cast<Index>(number(file, "steps")), settings.requests = static_cast<Index>(number(file, "requests"));
-    settings.crops = static_cast<Index>(number(file, "crops")), settings.seed = static_cast<std::uint64_t>(number(file, "seed"));
-    settings.rate = std::stod(was.at("rate"));
-    seconds_before = std::stod(was.at("train seconds"));
-    if (was.at("backbone hash") != std::to_string(backbone_hash))
-      throw wu::Error(wu::message(checkpoint.string(), ": was trained on another backbone than ", options.backbone.string()));
+    settings.steps = number<Index>(file, "steps", 1), settings.requests = number<Index>(file, "requests", 1), settings.crops = number<Index>(file, "crops", 1);
+    settings.seed = number<std::uint64_t>(file, "seed"), settings.rate = number<double>(file, "rate");
+    seconds_before = number<double>(file, "train seconds");
+    std::istringstream losses(before["losses"]);
+    for (double loss; losses >> loss;) note(loss);
+    if (fact(file, "backbone hash") != std::to_string(backbone_hash))
+      throw wu::FileError(wu::message(checkpoint.string(), ": was trained on another backbone than ", options.backbone.string()));
   } else initialise(run.values, options.seed);
+
+  const Photographs pictures = load_photographs(options.photos, options.held_out, settings.seed);
+  if (pictures.training.empty()) throw wu::Error("there is nothing to train on: --held-out was given without --photos");
+  if (options.resume && before["photographs"] != pictures.description)
+    throw wu::FileError(wu::message(checkpoint.string(), ": was trained on other pictures (", before["photographs"], ") than those given now (", pictures.description, ")"));
+  // What cannot be written is said now, not when there is something to lose.
+  make_folder(options.model);
+  for (const char* name : {"training.safetensors", "generator.safetensors", "backbone.safetensors"}) const wu::io::AtomicFile trial((options.model / name).string());
 
   wu::train::Options rule;
   rule.schedule.peak = settings.rate;
@@ -114,45 +132,48 @@ int train(const TrainOptions& options) {
   Progress progress("step");
   auto facts = [&] {
     return Facts{{"what", "wu-edit memory"}, {"path", path_name(path)}, {"steps", std::to_string(settings.steps)}, {"requests", std::to_string(settings.requests)},
-                 {"crops", std::to_string(settings.crops)}, {"seed", std::to_string(settings.seed)}, {"rate", wu::message(settings.rate)},
+                 {"crops", std::to_string(settings.crops)}, {"seed", std::to_string(settings.seed)}, {"rate", exact(settings.rate)},
                  {"backbone hash", std::to_string(backbone_hash)}, {"train seconds", wu::message(seconds_before + progress.seconds())},
                  {"photographs", pictures.description}};
   };
+  auto save = [&] {
+    Facts so_far = facts();
+    so_far["losses"] = joined(curve);
+    save_checkpoint(checkpoint, run, so_far);
+  };
   const Index first = run.step;
-  double smooth = 0;
   std::string stopped;
   auto last_save = Progress::Clock::now();
   while (run.step < settings.steps && !interrupted()) {
     try {
-      const auto result = step();
-      smooth = run.step == first + 1 ? result.loss : 0.97 * smooth + 0.03 * result.loss;
-      curve.push_back(result.loss);
+      note(step().loss);
     } catch (const wu::NonFiniteError& e) {
       stopped = e.what();
       break;
     }
     progress.show(run.step, settings.steps, wu::message("loss ", smooth, "  ", static_cast<int>(static_cast<double>((run.step - first) * settings.requests * settings.crops) / progress.seconds()), " tiles/s"));
     if (Progress::Clock::now() - last_save > std::chrono::minutes(1)) {
-      save_checkpoint(checkpoint, run, facts());
+      save();
       last_save = Progress::Clock::now();
     }
   }
   if (run.step < settings.steps) {
-    save_checkpoint(checkpoint, run, facts());
-    std::cerr << "\n" << (stopped.empty() ? "stopped" : stopped) << "; the weights after step " << run.step << " of " << settings.steps << " are kept in " << checkpoint.string()
+    save();
+    progress.end_line();
+    std::cerr << "wu-edit: " << (stopped.empty() ? "stopped" : stopped) << "; the weights after step " << run.step << " of " << settings.steps << " are kept in " << checkpoint.string()
               << "; the same command with --resume goes on from there\n";
     return stopped.empty() ? 130 : 1;
   }
   if (hash(frozen) != backbone_hash) throw wu::Error("the frozen backbone was changed by training; this is a defect of the program");
   Facts done = facts();
-  std::string losses;
+  std::vector<double> means;
   for (std::size_t k = 0; k < 200 && !curve.empty(); ++k) {
     const std::size_t begin = k * curve.size() / 200, end = std::max(begin + 1, (k + 1) * curve.size() / 200);
     double sum = 0;
     for (std::size_t i = begin; i < end; ++i) sum += curve[i];
-    losses += wu::message(k ? " " : "", sum / static_cast<double>(end - begin));
+    means.push_back(sum / static_cast<double>(end - begin));
   }
-  done["loss curve"] = losses;
+  done["loss curve"] = joined(means);
   save_weights(options.model / "generator.safetensors", run.values, done);
   save_weights(options.model / "backbone.safetensors", frozen, backbone);
   fs::remove(checkpoint);
