@@ -55,6 +55,14 @@ Facts load_weights(const std::filesystem::path& path, wu::Weights<Module, float>
   return {file.metadata().begin(), file.metadata().end()};
 }
 
+/// The memory that was trained on `frozen`; on another backbone its adapters would mean nothing. Returns the file's metadata.
+inline Facts load_memory(const std::filesystem::path& path, MemoryWeights& memory, const FrozenWeights& frozen) {
+  Facts facts = load_weights(path, memory);
+  if (facts["backbone hash"] != std::to_string(hash(frozen)))
+    throw wu::FileError(wu::message(path.string(), ": was trained on another backbone than the one beside it"));
+  return facts;
+}
+
 /// Values, both moments, the number of steps done, and the run's facts.
 template <class Module>
 void save_checkpoint(const std::filesystem::path& path, wu::train::Training<Module, float>& run, Facts facts) {

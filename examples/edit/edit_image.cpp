@@ -3,6 +3,7 @@
 
 #include "edit/checkpoint.hpp"
 #include "edit/commands.hpp"
+#include "edit/folder.hpp"
 #include "edit/network.hpp"
 #include "edit/progress.hpp"
 
@@ -13,7 +14,7 @@ int edit_image(const EditOptions& options) {
   Request request;
   const Image source = load_image(options.image);
   describe_request(request, source, options.instruction);
-  const std::string extension = options.out.extension().string();
+  const std::string extension = lower_extension(options.out);
   if (extension != ".png" && extension != ".jpg" && extension != ".jpeg") throw wu::FileError(wu::message(options.out.string(), ": expected a name that ends in .png, .jpg or .jpeg"));
   FrozenWeights frozen;
   const Facts backbone = load_weights(options.model / "backbone.safetensors", frozen);
@@ -21,7 +22,7 @@ int edit_image(const EditOptions& options) {
   wu::Buffer<float> adapters;
   if (!options.base) {
     MemoryWeights memory;
-    load_weights(options.model / "generator.safetensors", memory);
+    load_memory(options.model / "generator.safetensors", memory, frozen);
     adapters = network.generate(memory, {request});
   }
   Progress progress("tiles");

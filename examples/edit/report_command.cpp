@@ -7,6 +7,7 @@
 
 #include "edit/checkpoint.hpp"
 #include "edit/commands.hpp"
+#include "edit/folder.hpp"
 #include "edit/metrics.hpp"
 #include "edit/network.hpp"
 #include "edit/photographs.hpp"
@@ -53,8 +54,10 @@ int report(const ReportOptions& options) {
   FrozenWeights frozen;
   MemoryWeights memory;
   const Facts backbone = load_weights(options.model / "backbone.safetensors", frozen);
-  const Facts trained = load_weights(options.model / "generator.safetensors", memory);
+  const fs::path memory_file = options.model / "generator.safetensors";
+  const Facts trained = load_memory(memory_file, memory, frozen);
   const Photographs pictures = load_photographs(options.photos, options.held_out, options.seed);
+  make_folder(options.out);  // before the measuring, which takes its time
   const std::vector<Sample> samples = held_out_samples(pictures, options.side, options.seed);
   Network network(options.threads);
   Network::SampleOptions how;
@@ -113,8 +116,9 @@ int report(const ReportOptions& options) {
       out.rows.push_back({method, std::string(name(task)), m.n, m.source / m.n, m.psnr / m.n, m.ssim / m.n});
     }
   auto text = [&](const char* key) { return trained.contains(key) ? trained.at(key) : std::string("0"); };
-  out.train_seconds = std::stod(text("train seconds"));
-  out.steps = std::stol(text("steps"));
+  const auto file = wu::io::SafeTensors::open(memory_file.string());
+  out.train_seconds = number<double>(file, "train seconds");
+  out.steps = number<long>(file, "steps");
   out.generator_parameters = Generator::parameter_count;
   out.adapter_values = Tokens::adapter_values;
   out.facts = {{"probability path", path_name(how.path) + ", " + std::to_string(how.steps) + (how.steps == 1 ? " step" : " steps")},
