@@ -82,6 +82,9 @@ Facts load_checkpoint(const std::filesystem::path& path, wu::train::Training<Mod
   wu::io::load_parameters(file, values, "values.");
   wu::io::load_parameters(file, first, "first.");
   wu::io::load_parameters(file, second, "second.");
+  for (const std::string& name : file.names())
+    if (!name.starts_with("values.") && !name.starts_with("first.") && !name.starts_with("second."))
+      throw wu::FileError(wu::message(file.file(), ": expected the tensors of a checkpoint, found '", name, "' too"));
   loaded.step = number<wu::Index>(file, "steps done");
   run = std::move(loaded);
   return {file.metadata().begin(), file.metadata().end()};

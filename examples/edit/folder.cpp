@@ -5,11 +5,11 @@
 #include <cstdint>
 #include <cstdio>
 #include <memory>
-#include <random>
 #include <string>
 #include <system_error>
 
 #include "wu/core/error.hpp"
+#include "wu/io/atomic_file.hpp"
 
 namespace edit {
 namespace fs = std::filesystem;
@@ -23,12 +23,6 @@ struct CloseFile {
 using File = std::unique_ptr<std::FILE, CloseFile>;
 
 std::string reason(int error) { return error != 0 ? std::generic_category().message(error) : "unknown reason"; }
-
-// A name that nobody else uses, also not a second process that saves the same file at the same moment.
-fs::path temporary_beside(const fs::path& file) {
-  std::random_device device;
-  return file.parent_path() / wu::message(".", std::hex, device(), device(), ".tmp");
-}
 
 }  // namespace
 
@@ -92,26 +86,7 @@ std::vector<std::byte> read_file(const fs::path& file) {
   return bytes;
 }
 
-void write_file(const fs::path& file, std::span<const std::byte> bytes) {
-  const fs::path temporary = temporary_beside(file);
-  const auto fail = [&](const std::string& why) {
-    std::error_code ignored;  // the first failure is the one to report
-    fs::remove(temporary, ignored);
-    throw wu::FileError(wu::message("cannot write ", file, ": ", why));
-  };
-  errno = 0;
-  File out(std::fopen(temporary.c_str(), "wbx"));
-  if (!out) throw wu::FileError(wu::message("cannot write ", file, ": ", reason(errno)));
-  if (std::fwrite(bytes.data(), 1, bytes.size(), out.get()) != bytes.size()) {
-    const int error = errno;
-    out.reset();
-    fail(reason(error));
-  }
-  if (std::fclose(out.release()) != 0) fail(reason(errno));  // a full disk may show itself only here
-  std::error_code error;
-  fs::rename(temporary, file, error);
-  if (error) fail(error.message());
-}
+void write_file(const fs::path& file, std::span<const std::byte> bytes) { wu::io::write_file_atomically(file.string(), bytes); }
 
 void write_file(const fs::path& file, std::string_view text) { write_file(file, std::as_bytes(std::span(text))); }
 

@@ -144,6 +144,10 @@ double Network::memory_loss(const FrozenWeights& frozen, const MemoryWeights::Fr
   const auto condition = Condition::forward<float>(ctx, ws, u, batch.views, batch.pieces, memory.condition);
   const Tokens::Tokens<float> tokens(ws.take_values<float>(b * Tokens::values), b), dtokens(ws.take_values<float>(b * Tokens::values), b);
   const auto generated = Generator::forward<float>(ctx, ws, tokens, u, memory.generator);
+  // Which request went wrong is known here; the backbone would only refuse all of them.
+  for (worst = 0; worst < b; ++worst)
+    if (!std::ranges::all_of(std::span(tokens.data + worst * Tokens::values, static_cast<std::size_t>(Tokens::values)), [](float v) { return std::isfinite(v); }))
+      return std::nan("");
   zero(ctx, dtokens.flat());
   const auto instructions = encode(ctx, ws, batch.pieces, p.text);
 

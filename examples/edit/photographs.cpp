@@ -11,15 +11,30 @@ namespace edit {
 
 namespace {
 
-constexpr int smallest = 192, largest = 512, drawn_training = 96, drawn_held_out = 9, drawn_size = 256;
+constexpr int smallest = 192, largest = 384, drawn_training = 96, drawn_held_out = 9, drawn_size = 256;
+constexpr int longest = 4;                                      // times the short side; more is cut off evenly on both ends
+constexpr std::size_t most_training = 512, most_held_out = 24;  // all are kept in memory
 
 /// Within the sizes that training cuts its squares from.
-Image fitted(const Image& image) {
-  const int low = std::min(image.width, image.height);
+Image fitted(const Image& whole) {
+  const int low = std::min(whole.width, whole.height), width = std::min(whole.width, longest * low), height = std::min(whole.height, longest * low);
+  const Image image = crop(whole, (whole.width - width) / 2, (whole.height - height) / 2, width, height);
   const double scale = low < smallest ? static_cast<double>(smallest) / low : low > largest ? static_cast<double>(largest) / low : 1;
   if (scale == 1) return image;
   const auto size = [&](int n) { return std::max(smallest, static_cast<int>(n * scale + 0.5)); };
   return resize(image, size(image.width), size(image.height));
+}
+
+}  // namespace
+
+namespace {
+
+/// At most `most` of the files, evenly spread over the list.
+std::vector<std::filesystem::path> some_of(const std::vector<std::filesystem::path>& files, std::size_t most) {
+  if (files.size() <= most) return files;
+  std::vector<std::filesystem::path> some;
+  for (std::size_t k = 0; k < most; ++k) some.push_back(files[k * files.size() / most]);
+  return some;
 }
 
 }  // namespace
@@ -35,26 +50,26 @@ Photographs load_photographs(const std::optional<std::filesystem::path>& photos,
     all.description = wu::message(drawn_training, " pictures drawn by the built-in generator, ", drawn_held_out, " others held out");
     return all;
   }
-  std::vector<std::filesystem::path> others;
+  std::vector<std::filesystem::path> training, others;
   if (held_out) others = list_images(*held_out);
   if (photos) {
     const auto files = list_images(*photos);
-    for (std::size_t k = 0; k < files.size(); ++k) {
-      if (!held_out && k % 10 == 9) others.push_back(files[k]);
-      else all.training.push_back(fitted(load_image(files[k])));
-    }
+    for (std::size_t k = 0; k < files.size(); ++k) (!held_out && k % 10 == 9 ? others : training).push_back(files[k]);
     // A folder of fewer than ten: its last picture is measured on, unless it is the only one.
-    if (others.empty() && files.size() > 1) {
-      others.push_back(files.back());
-      all.training.pop_back();
+    if (others.empty() && training.size() > 1) {
+      others.push_back(training.back());
+      training.pop_back();
     }
     if (others.empty()) throw wu::FileError(wu::message(photos->string(), ": expected at least two pictures, to train on one and measure on the other, found one"));
   }
-  for (const auto& file : others) {
+  const std::size_t found = training.size(), found_others = others.size();
+  for (const auto& file : some_of(training, most_training)) all.training.push_back(fitted(load_image(file)));
+  for (const auto& file : some_of(others, most_held_out)) {
     all.held_out.push_back(fitted(load_image(file)));
     all.held_out_names.push_back(file.stem().string());
   }
-  all.description = wu::message(all.training.size(), " photographs to train on, ", all.held_out.size(), " others held out");
+  auto of = [](std::size_t used, std::size_t there) { return used == there ? wu::message(used) : wu::message(used, " (of ", there, ")"); };
+  all.description = wu::message(of(all.training.size(), found), " photographs to train on, ", of(all.held_out.size(), found_others), " others held out");
   return all;
 }
 

@@ -59,23 +59,27 @@ int pretrain(const PretrainOptions& options) {
   for (const fs::path& file : {options.out, checkpoint}) const wu::io::AtomicFile trial(file.string());
 
   wu::train::Training<Frozen, float> run;
-  if (options.resume) load_checkpoint(checkpoint, run);
-  else initialise(run.values, options.seed);
+  const Facts facts{{"what", "wu-edit backbone"}, {"path", path_name(options.path)}, {"steps", std::to_string(options.steps)}, {"seed", std::to_string(options.seed)},
+                    {"batch", std::to_string(options.batch)}, {"rate", exact(options.rate)}, {"photographs", pictures.description}};
+  if (options.resume) {
+    Facts was = load_checkpoint(checkpoint, run);
+    for (const auto& [key, value] : facts)
+      if (was[key] != value) throw wu::FileError(wu::message(checkpoint.string(), ": expected the ", key, " of this command, ", value, ", found ", was[key]));
+  } else initialise(run.values, options.seed);
   std::cerr << "pre-training " << FrozenWeights::count << " parameters for " << options.steps << " steps of " << options.batch << " tiles on "
             << pictures.description << "\n";
 
   wu::train::Options rule;
   rule.schedule = {.peak = options.rate, .warmup = 100, .steps = options.steps};
-  const Facts facts{{"what", "wu-edit backbone"}, {"path", path_name(options.path)}, {"steps", std::to_string(options.steps)},
-                    {"seed", std::to_string(options.seed)}, {"batch", std::to_string(options.batch)}};
   Progress progress("step");
+  const Index first = run.step;
   double smooth = 0;
-  while (run.step < options.steps && !interrupted()) {
-    const auto result = run.advance(network.ctx, rule, [&](auto, auto, Index step, Index) {
+  auto step = [&] {
+    return run.advance(network.ctx, rule, [&](auto, auto, Index at, Index) {
       std::vector<Sample> samples(static_cast<std::size_t>(options.batch));
       network.ctx.split(options.batch, 1 << 20, [&](int, Index begin, Index end) {
         for (Index k = begin; k < end; ++k) {
-          wu::Random random(options.seed, "pre-training sample", static_cast<std::uint64_t>(step * options.batch + k));
+          wu::Random random(options.seed, "pre-training sample", static_cast<std::uint64_t>(at * options.batch + k));
           samples[static_cast<std::size_t>(k)] = draw_sample(pictures.training, random);
         }
       });
@@ -83,7 +87,7 @@ int pretrain(const PretrainOptions& options) {
       tiles.side = crop_side;
       std::vector<std::int32_t> pieces;
       std::vector<double> t;
-      wu::Random times(options.seed, "pre-training times", static_cast<std::uint64_t>(step));
+      wu::Random times(options.seed, "pre-training times", static_cast<std::uint64_t>(at));
       for (const Sample& s : samples) {
         tiles.count += 1;
         tiles.source.insert(tiles.source.end(), s.tiles.source.begin(), s.tiles.source.end());
@@ -91,17 +95,27 @@ int pretrain(const PretrainOptions& options) {
         pieces.insert(pieces.end(), s.pieces.begin(), s.pieces.end());
         t.push_back(options.path == Path::bridge ? wu::diffusion::SamplerTimes{1}(times) : wu::diffusion::LogitNormalTimes{}(times));
       }
-      return network.pretrain_loss(run.values, run.gradients(), tiles, pieces, {.path = options.path, .t = t, .noise_seed = options.seed + static_cast<std::uint64_t>(step), .floor = loss_floor});
+      return network.pretrain_loss(run.values, run.gradients(), tiles, pieces, {.path = options.path, .t = t, .noise_seed = options.seed + static_cast<std::uint64_t>(at), .floor = loss_floor});
     });
-    smooth = run.step == 1 ? result.loss : 0.98 * smooth + 0.02 * result.loss;
-    progress.show(run.step, options.steps, wu::message("loss ", smooth, "  ", static_cast<int>(static_cast<double>(run.step * options.batch) / progress.seconds()), " tiles/s"));
-    if (run.step % 1000 == 0) save_checkpoint(checkpoint, run, facts);
+  };
+  std::string stopped;
+  while (run.step < options.steps && !interrupted()) {
+    try {
+      const double loss = step().loss;
+      smooth = run.step == first + 1 ? loss : 0.98 * smooth + 0.02 * loss;
+    } catch (const wu::NonFiniteError& e) {
+      stopped = e.what();
+      break;
+    }
+    progress.show(run.step, options.steps, wu::message("loss ", smooth, "  ", static_cast<int>(static_cast<double>((run.step - first) * options.batch) / progress.seconds()), " tiles/s"));
+    if (run.step % 200 == 0) save_checkpoint(checkpoint, run, facts);
   }
   if (run.step < options.steps) {
     save_checkpoint(checkpoint, run, facts);
     progress.end_line();
-    std::cerr << "wu-edit: stopped after step " << run.step << " of " << options.steps << "; the same command with --resume goes on from " << checkpoint.string() << "\n";
-    return 130;
+    std::cerr << "wu-edit: " << (stopped.empty() ? "stopped" : stopped) << "; the weights after step " << run.step << " of " << options.steps << " are kept in " << checkpoint.string()
+              << "; the same command with --resume goes on from there\n";
+    return stopped.empty() ? 130 : 1;
   }
   save_weights(options.out, run.values, facts);
   fs::remove(checkpoint);

@@ -77,11 +77,13 @@ int report(const ReportOptions& options) {
   }
 
   // pg_shuffle: the adapters of a sample of another task, a fixed stride away. pg_wrong_image: of the same task and phrase, with
-  // the next picture.
+  // the next picture, where there is one.
   const std::size_t phrases = held_out_phrases(Task::blur).size(), of_task = pictures.held_out.size() * phrases;
   auto shuffled = [&](std::size_t k) { return (k + of_task * (1 + k % (tasks.size() - 1))) % samples.size(); };
   auto wrong_image = [&](std::size_t k) { return k / of_task * of_task + (k % of_task + phrases) % of_task; };
 
+  std::vector<std::string> methods{"base", "pg", "pg_shuffle"};
+  if (pictures.held_out.size() > 1) methods.push_back("pg_wrong_image");
   std::map<std::pair<std::string, Task>, Mean> means;
   Report out;
   Progress progress("pictures");
@@ -90,16 +92,14 @@ int report(const ReportOptions& options) {
     const Sample& s = samples[k];
     const double psnr_source = psnr(s.pair.source, s.pair.target);
     std::map<std::string, Image> results;
-    auto run = [&](const std::string& method, std::span<const float> with) {
+    for (const std::string& method : methods) {
+      std::span<const float> with;
+      if (method != "base") with = adapters[method == "pg" ? k : method == "pg_shuffle" ? shuffled(k) : wrong_image(k)].span();
       const Image result = network.sample(frozen, with, s.request.pieces, s.pair.source, how);
       Mean& m = means[{method, s.task}];
       m.source += psnr_source, m.psnr += psnr(result, s.pair.target), m.ssim += ssim(result, s.pair.target), m.n += 1;
       results[method] = result;
-    };
-    run("base", {});
-    run("pg", adapters[k].span());
-    run("pg_shuffle", adapters[shuffled(k)].span());
-    run("pg_wrong_image", adapters[wrong_image(k)].span());
+    }
     const std::size_t within = k % of_task;
     if (within % phrases == (within / phrases) % phrases && within / phrases < shown) {
       Example e{std::string(name(s.task)), s.phrase, s.pair.source, results["base"], results["pg"], s.pair.target};
@@ -110,7 +110,7 @@ int report(const ReportOptions& options) {
   }
 
   out.title = "Functional memory: a generator writes the editor";
-  for (const char* method : {"base", "pg", "pg_shuffle", "pg_wrong_image"})
+  for (const std::string& method : methods)
     for (const Task task : tasks) {
       const Mean& m = means[{method, task}];
       out.rows.push_back({method, std::string(name(task)), m.n, m.source / m.n, m.psnr / m.n, m.ssim / m.n});
@@ -136,7 +136,7 @@ int report(const ReportOptions& options) {
   std::cout << "method";
   for (const Task task : tasks) std::cout << "\t" << name(task);
   std::cout << "\n";
-  for (const char* method : {"base", "pg", "pg_shuffle", "pg_wrong_image"}) {
+  for (const std::string& method : methods) {
     std::cout << method;
     for (const Task task : tasks) {
       const Mean& m = means[{method, task}];

@@ -21,7 +21,7 @@ namespace {
 
 constexpr int square = 160;             // pixels of the picture that a training request is about
 constexpr double piece_dropout = 0.15;  // of the word pieces are lost, so that no phrase is learned by heart
-constexpr Index calibration_steps = 12; // to measure how many steps fit into the minutes asked for
+constexpr Index warm_steps = 4, calibration_steps = 12;  // the steps between are timed, to find how many fit into the minutes asked for
 
 /// Falls from the first to the last value at the same rate all through the run: strong edits are learned first, then faint ones.
 /// With a low floor from the start, faint edits pull hardest and the strong ones are hardly learned.
@@ -40,7 +40,10 @@ Request draw_request(const std::vector<Image>& pictures, Index crops, wu::Random
     if (piece != 0 && random.uniform() < piece_dropout) piece = 0;
   request.tiles.side = crop_side;
   const auto room = static_cast<std::uint32_t>(std::min(pair.source.width, pair.source.height) - crop_side + 1);
-  for (Index k = 0; k < crops; ++k) request.tiles.add(pair.source, pair.target, static_cast<int>(random.below(room)), static_cast<int>(random.below(room)));
+  for (Index k = 0; k < crops; ++k) {
+    const int x = static_cast<int>(random.below(room)), y = static_cast<int>(random.below(room));
+    request.tiles.add(pair.source, pair.target, x, y);
+  }
   return request;
 }
 
@@ -118,8 +121,12 @@ int train(const TrainOptions& options) {
     const Progress clock("");
     wu::train::Training<Memory, float> start;
     rule.schedule.steps = calibration_steps;
-    for (Index k = 0; k < calibration_steps; ++k) step();
-    const double each = clock.seconds() / static_cast<double>(calibration_steps);
+    double warm = 0;
+    for (Index k = 0; k < calibration_steps; ++k) {
+      if (k == warm_steps) warm = clock.seconds();
+      step();
+    }
+    const double each = (clock.seconds() - warm) / static_cast<double>(calibration_steps - warm_steps);
     settings.steps = std::max<Index>(20, static_cast<Index>((settings.minutes * 60 - clock.seconds()) / each));
     run = std::move(start);
     initialise(run.values, options.seed);
@@ -153,8 +160,13 @@ int train(const TrainOptions& options) {
     }
     progress.show(run.step, settings.steps, wu::message("loss ", smooth, "  ", static_cast<int>(static_cast<double>((run.step - first) * settings.requests * settings.crops) / progress.seconds()), " tiles/s"));
     if (Progress::Clock::now() - last_save > std::chrono::minutes(1)) {
-      save();
       last_save = Progress::Clock::now();
+      try {
+        save();
+      } catch (const wu::FileError& e) {  // the disk may have room again in a minute
+        progress.end_line();
+        std::cerr << "wu-edit: " << e.what() << "; training goes on without this checkpoint\n";
+      }
     }
   }
   if (run.step < settings.steps) {
@@ -174,6 +186,7 @@ int train(const TrainOptions& options) {
     means.push_back(sum / static_cast<double>(end - begin));
   }
   done["loss curve"] = joined(means);
+  save();  // should one of the next two files not be written, nothing is lost
   save_weights(options.model / "generator.safetensors", run.values, done);
   save_weights(options.model / "backbone.safetensors", frozen, backbone);
   fs::remove(checkpoint);

@@ -1,6 +1,9 @@
 // The demonstration's networks, at their real sizes.
 #include <boost/test/unit_test.hpp>
 
+#include <algorithm>
+#include <cmath>
+
 #include "edit/network.hpp"
 #include "edit/synthetic.hpp"
 #include "edit/tasks.hpp"
@@ -75,6 +78,21 @@ BOOST_AUTO_TEST_CASE(a_request_that_is_not_finite_is_named) {
   const double loss = network.memory_loss(frozen, memory.frozen(), gradients.view(), requests, {.t = t, .noise_seed = 1}, worst);
   BOOST_CHECK(!std::isfinite(loss));
   BOOST_CHECK_EQUAL(worst, 1);
+}
+
+BOOST_AUTO_TEST_CASE(adapters_that_are_not_finite_name_their_request) {
+  FrozenWeights frozen;
+  MemoryWeights memory, gradients;
+  initialise(frozen, 1);
+  initialise(memory, 1);
+  Network network(1);
+  std::vector<Request> requests{request(Task::blur, 0), request(Task::age, 1)};
+  requests[1].view[7] = std::nanf("");
+  const std::vector<double> t(2, 0);
+  wu::Index worst = -1;
+  BOOST_CHECK(std::isnan(network.memory_loss(frozen, memory.frozen(), gradients.view(), requests, {.t = t}, worst)));
+  BOOST_CHECK_EQUAL(worst, 1);
+  BOOST_CHECK(std::ranges::all_of(gradients.flat(), [](float g) { return g == 0; }));
 }
 
 BOOST_AUTO_TEST_CASE(short_instructions_are_repeated_and_bad_ones_refused) {
