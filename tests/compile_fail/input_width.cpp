@@ -1,0 +1,11 @@
+// expected: linear: x \(rows, In\) and W \(Out, In\) must agree on In, their last extent
+#include "wu/ops/linear.hpp"
+
+#ifdef WU_CORRECTED
+constexpr wu::Index in = 6;
+#else
+constexpr wu::Index in = 5;
+#endif
+void layer(wu::reference& ctx, wu::View<float, wu::dyn, 7> y, wu::View<const float, wu::dyn, in> x, wu::View<const float, 7, 6> W, wu::View<const float, 7> b) {
+  wu::linear_forward(ctx, y, x, W, b);
+}

@@ -1,0 +1,9 @@
+// expected: Tokenizer::adapter: the adapted shape has no module of this name
+#include "wu/generator/tokenizer.hpp"
+
+using Tokens = wu::Tokenizer<4, 8>::of<wu::AdaptedLayers<2, wu::Adapted<"attn.qkv", 8, 24>, wu::Adapted<"attn.out", 8, 8>>>;
+#ifdef WU_CORRECTED
+auto adapter(Tokens::Tokens<const float> tokens) { return Tokens::adapter<"attn.out">(tokens, 0); }
+#else
+auto adapter(Tokens::Tokens<const float> tokens) { return Tokens::adapter<"attn.proj">(tokens, 0); }
+#endif
