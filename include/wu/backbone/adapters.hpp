@@ -22,7 +22,8 @@ struct Adapters {
   static auto gradient(typename Tokens::template Tokens<T> dtokens, Index layer) { return Tokens::template adapter<Module>(dtokens, layer); }
 };
 
-/// Throws unless there is one entry of `which` per sample, each names a request, and every token is finite.
+/// Throws unless there is one entry of `which` per sample, each names a request, and every value is finite. Padding may be
+/// anything: tokens made from stored adapters hold NaN there.
 template <class Tokens, class T>
 void check(const Adapters<Tokens, T>& adapters, Index samples) {
   if (!adapters.tokens.data) return;
@@ -30,7 +31,11 @@ void check(const Adapters<Tokens, T>& adapters, Index samples) {
     throw ShapeError(message("adapters: expected one entry for each of ", samples, " samples, found ", adapters.which.size()));
   wu::detail::lora_rows(samples, adapters.which, adapters.tokens.extent(0));
   T sum = 0;  // NaN and infinity survive a sum of x * 0
-  for (const T v : adapters.tokens) sum += v * T(0);
+  for (Index layer = 0; layer < adapters.tokens.extent(0) * Tokens::layers; ++layer)
+    Tokens::each_matrix([&](Index first, Index entries) {
+      const T* const values = adapters.tokens.data + layer * Tokens::values_per_layer + first;
+      for (Index k = 0; k < entries; ++k) sum += values[k] * T(0);
+    });
   if (!(sum == T(0))) throw NonFiniteError("adapters: a generated value is NaN or infinite");
 }
 

@@ -92,6 +92,15 @@ struct Tokenizer {
           for (Index i = 0; i < Rank; ++i) f(at_B(m, e, o, i), k++);
     }
 
+    /// Calls f(first place in a layer's tokens, entries) for every A and B: all values of the layer but its padding.
+    template <class F>
+    static constexpr void each_matrix(F&& f) {
+      for (std::size_t m = 0; m < module_count; ++m) {
+        f(first_A[m] * values_per_token, modules[m].experts * Rank * modules[m].in);
+        f(first_B[m] * values_per_token, modules[m].experts * Rank * modules[m].out);
+      }
+    }
+
     /// One layer's tokens from its matrices: A[m] (E, r, in), B[m] (E, out, r). Padding becomes NaN, so that a loss on tokens
     /// can mask it.
     template <class T>
