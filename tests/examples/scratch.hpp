@@ -3,35 +3,13 @@
 
 #include <boost/test/unit_test.hpp>
 
-#include <cstddef>
-#include <filesystem>
-#include <iterator>
-#include <random>
+#include <exception>
 #include <string>
 #include <string_view>
 
 #include "edit/image.hpp"
-#include "wu/core/error.hpp"
+#include "support/scratch.hpp"
 #include "wu/core/random.hpp"
-
-/// An empty folder that goes away with its contents.
-struct Scratch {
-  std::filesystem::path folder;
-
-  Scratch() {
-    std::random_device device;
-    folder = std::filesystem::temp_directory_path() / wu::message("wu-examples-", std::hex, device(), device());
-    std::filesystem::create_directories(folder);
-  }
-  Scratch(const Scratch&) = delete;
-  Scratch& operator=(const Scratch&) = delete;
-  ~Scratch() {
-    std::error_code ignored;
-    std::filesystem::remove_all(folder, ignored);
-  }
-  std::filesystem::path operator/(std::string_view name) const { return folder / name; }
-  std::ptrdiff_t entries() const { return std::distance(std::filesystem::directory_iterator(folder), {}); }
-};
 
 /// Multiples of 1/255 without any regularity.
 inline edit::Image noisy_image(int width, int height, std::uint64_t index = 0) {
