@@ -186,9 +186,16 @@ int train(const TrainOptions& options) {
     means.push_back(sum / static_cast<double>(end - begin));
   }
   done["loss curve"] = joined(means);
-  save();  // should one of the next two files not be written, nothing is lost
-  save_weights(options.model / "generator.safetensors", run.values, done);
-  save_weights(options.model / "backbone.safetensors", frozen, backbone);
+  try {
+    save_weights(options.model / "generator.safetensors", run.values, done);
+    save_weights(options.model / "backbone.safetensors", frozen, backbone);
+  } catch (const wu::FileError&) {
+    try {
+      save();  // the steps since the last checkpoint, where the disk still has room for them
+    } catch (const wu::FileError&) {  // the first failure is the one to report
+    }
+    throw;
+  }
   fs::remove(checkpoint);
   std::cout << (options.model / "generator.safetensors").string() << ": " << MemoryWeights::count << " parameters, " << settings.steps << " steps, loss " << smooth << ", "
             << static_cast<int>(seconds_before + progress.seconds()) << " s; the backbone's " << FrozenWeights::count << " parameters are unchanged\n";

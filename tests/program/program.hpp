@@ -99,7 +99,7 @@ void save_with_another_value(const fs::path& from, const fs::path& to);
 struct Pictures {
   Scratch scratch;
   fs::path photos = scratch / "photos";      ///< three, to train on two
-  fs::path held_out = scratch / "held out";  ///< another; the space is there because names of folders have some
+  fs::path held_out = scratch / "held out";  ///< two others; the space is there because names of folders have some
   fs::path one = scratch / "one.png";        ///< of 40 x 40 pixels
 
   static const Pictures& get();

@@ -69,6 +69,7 @@ BOOST_AUTO_TEST_CASE(a_report_holds_every_method_on_every_task) {
   BOOST_TEST(json.at("steps").get<int>() == training_steps);
   BOOST_TEST(json.at("generator_parameters").get<long long>() == edit::Generator::parameter_count);
   BOOST_TEST(json.at("adapter_values").get<long long>() == edit::Tokens::adapter_values);
+  const std::size_t samples = 2 * edit::held_out_phrases(edit::Task::blur).size();  // of the two pictures
   std::set<std::pair<std::string, std::string>> missing;
   for (const char* method : {"base", "pg", "pg_shuffle", "pg_wrong_image"})
     for (const edit::Task task : edit::tasks) missing.emplace(method, edit::name(task));
@@ -77,7 +78,7 @@ BOOST_AUTO_TEST_CASE(a_report_holds_every_method_on_every_task) {
     const std::string method = row.at("method"), task = row.at("task");
     BOOST_TEST_CONTEXT(method << " on " << task) {
       BOOST_TEST(missing.erase({method, task}) == 1u);
-      BOOST_TEST(row.at("n").get<std::size_t>() == edit::held_out_phrases(edit::Task::blur).size());  // of the one picture
+      BOOST_TEST(row.at("n").get<std::size_t>() == samples);
       const double psnr = row.at("psnr").get<double>(), ssim = row.at("ssim").get<double>();
       BOOST_TEST(psnr > 0);
       BOOST_TEST(psnr <= 99);
@@ -94,6 +95,17 @@ BOOST_AUTO_TEST_CASE(a_report_holds_every_method_on_every_task) {
   BOOST_TEST(page.starts_with("<!DOCTYPE html>"));
   for (const edit::Task task : edit::tasks)
     BOOST_TEST((page.find(edit::name(task)) != std::string::npos), edit::name(task) << " is not on the page");
+}
+
+BOOST_AUTO_TEST_CASE(with_one_held_out_picture_there_is_no_row_of_wrong_pictures) {
+  const Scratch scratch;
+  const fs::path single = scratch / "single";
+  fs::create_directory(single);
+  fs::copy_file(Pictures::get().one, single / "one.png");
+  check_done(wu_edit(with(report_arguments(scratch / "out"), "--held-out", single)));
+  const std::string json = bytes_of(scratch / "out/results.json");
+  BOOST_TEST((json.find("pg_shuffle") != std::string::npos));
+  BOOST_TEST((json.find("pg_wrong_image") == std::string::npos));
 }
 
 BOOST_AUTO_TEST_SUITE_END()
