@@ -177,7 +177,8 @@ std::string training_phrase(Task task, wu::Random& random) {
 }
 
 Task training_task(wu::Random& random) {
-  static constexpr std::array<Task, 12> often{Task::blur, Task::deblur, Task::deblur, Task::deblur, Task::age, Task::restore, Task::restore, Task::restore, Task::restore, Task::darken, Task::brighten, Task::brighten};
+  static constexpr std::array<Task, 12> often{Task::blur, Task::deblur, Task::deblur, Task::deblur, Task::deblur, Task::age,
+                                              Task::restore, Task::restore, Task::restore, Task::restore, Task::darken, Task::brighten};
   return often[random.below(static_cast<std::uint32_t>(often.size()))];
 }
 

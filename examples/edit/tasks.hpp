@@ -38,7 +38,7 @@ inline constexpr std::size_t held_out_phrasings = 2;
 /// random ("photo", "image", ...) and sometimes said more politely, so that what names the task is what the phrases share.
 std::string training_phrase(Task task, wu::Random& random);
 
-/// A task for training. Restoring, deblurring and brightening are learned more slowly than the rest and come more often.
+/// A task for training. Restoring and deblurring are harder than the rest and come four times as often.
 Task training_task(wu::Random& random);
 /// The held-out phrasings, English ones first.
 std::vector<std::string_view> held_out_phrases(Task task);
