@@ -9,6 +9,12 @@
 #include <thread>
 #include <vector>
 
+#if defined(__linux__)
+#include <sys/resource.h>
+
+#include <fstream>
+#endif
+
 #include "wu/cpu/context.hpp"
 
 namespace {
@@ -207,3 +213,25 @@ BOOST_AUTO_TEST_CASE(context_scratch_grows_and_stays) {
   ctx.scratch<double>(5)[4] = 1;  // what was moved from holds nothing and asks for memory again
   to.scratch<double>(100000)[99999] = 1;
 }
+
+#if defined(__linux__) && !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__)  // sanitizers reserve more than the limit
+BOOST_AUTO_TEST_CASE(threads_that_the_system_does_not_give_are_an_error_and_no_wait) {
+  std::size_t pages = 0;
+  std::ifstream("/proc/self/statm") >> pages;
+  rlimit before{};
+  getrlimit(RLIMIT_AS, &before);
+  rlimit tight = before;
+  tight.rlim_cur = pages * 4096 + (rlim_t{128} << 20);  // some threads' stacks, not a thousand's
+  setrlimit(RLIMIT_AS, &tight);
+  std::string found;
+  try {
+    Threads threads(1000);
+  } catch (const wu::Error& e) {
+    found = e.what();
+  }
+  setrlimit(RLIMIT_AS, &before);
+  BOOST_CHECK_MESSAGE(found.starts_with("threads: expected 1000, but the system gave only "), "found: " << found);
+  Threads threads(3);
+  BOOST_CHECK_EQUAL(sum(threads, 100), 4950);
+}
+#endif

@@ -16,18 +16,17 @@ namespace wu::cpu {
 /// `count` threads, the caller's included. One caller at a time; work must not start further work on the same pool.
 class Threads {
  public:
+  /// Throws Error if the system does not give that many.
   explicit Threads(int count) {
-    for (int i = 1; i < count; ++i) workers_.emplace_back([this, i] { serve(i); });
-  }
-  ~Threads() {
-    {
-      const std::lock_guard lock(mutex_);
-      stop_ = true;
-      generation_.fetch_add(1, std::memory_order_release);
+    try {
+      for (int i = 1; i < count; ++i) workers_.emplace_back([this, i] { serve(i); });
+    } catch (const std::exception& e) {  // no destructor follows: those that already run must be sent home from here
+      const auto found = workers_.size() + 1;
+      stop();
+      throw Error(message("threads: expected ", count, ", but the system gave only ", found, " (", e.what(), ")"));
     }
-    wake_.notify_all();
-    for (std::thread& worker : workers_) worker.join();
   }
+  ~Threads() { stop(); }
   Threads(const Threads&) = delete;
   Threads& operator=(const Threads&) = delete;
 
@@ -51,6 +50,16 @@ class Threads {
 
  private:
   using Call = void (*)(void*, int);
+
+  void stop() {
+    {
+      const std::lock_guard lock(mutex_);
+      stop_ = true;
+      generation_.fetch_add(1, std::memory_order_release);
+    }
+    wake_.notify_all();
+    for (std::thread& worker : workers_) worker.join();
+  }
 
   void run(void* work, Call call) {
     {
