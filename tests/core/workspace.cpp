@@ -142,3 +142,16 @@ BOOST_AUTO_TEST_CASE(workspace_takes_nothing) {
   one[0] = 1;
   BOOST_CHECK_EQUAL(ws.peak_bytes(), wu::alignment);
 }
+
+BOOST_AUTO_TEST_CASE(workspace_refuses_what_cannot_be_counted_and_goes_on) {
+  Workspace ws;
+  constexpr Index huge = Index{1} << 61;
+  for (const Index count : {huge, -huge, Index{-1}}) {
+    BOOST_CHECK_THROW(ws.take_values<double>(count), wu::Error);
+    BOOST_CHECK_THROW((ws.take<double, dyn, 1>(count)), wu::Error);
+  }
+  BOOST_CHECK_THROW((ws.take<float, dyn, dyn, 3>(Index{1} << 32, Index{1} << 32)), wu::Error);
+  BOOST_CHECK_THROW(Workspace(std::size_t{1} << 63), wu::Error);
+  BOOST_CHECK_EQUAL(ws.peak_bytes(), 0u);
+  BOOST_CHECK_EQUAL((ws.take<double, 3>().size()), 3);
+}

@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <cstddef>
+#include <limits>
 #include <memory>
 #include <new>
 #include <span>
@@ -15,13 +16,30 @@ namespace wu {
 /// The alignment of every buffer, in bytes: one cache line, one AVX-512 register.
 inline constexpr std::size_t alignment = 64;
 
+/// The product of extents, for which memory of T is about to be taken. Throws Error if one is negative or if the bytes cannot
+/// be counted: an extent read from a file may be anything.
+template <class T>
+constexpr Index checked_count(Index first, std::span<const Index> more = {}) {
+  constexpr Index most = std::numeric_limits<Index>::max() / static_cast<Index>(sizeof(T));
+  Index count = 1;
+  const auto times = [&](Index extent) {
+    if (extent < 0) throw Error(message("memory: expected extents from 0 on, found ", extent));
+    if (extent > 0 && count > most / extent)
+      throw Error(message("memory: expected at most ", most, " values of ", sizeof(T), " bytes, found ", count, " times ", extent));
+    count *= extent;
+  };
+  times(first);
+  for (const Index extent : more) times(extent);
+  return count;
+}
+
 /// A fixed number of values of T on a 64-byte boundary, zero-initialised. Moves but does not copy by accident: use clone().
 template <class T>
 class Buffer {
  public:
   Buffer() = default;
   explicit Buffer(Index count)
-      : data_(static_cast<T*>(::operator new(static_cast<std::size_t>(count) * sizeof(T), std::align_val_t{alignment}))),
+      : data_(static_cast<T*>(::operator new(static_cast<std::size_t>(checked_count<T>(count)) * sizeof(T), std::align_val_t{alignment}))),
         size_(count) {
     std::uninitialized_value_construct_n(data_.get(), count);
   }
@@ -64,7 +82,7 @@ class Tensor {
   Tensor() requires(dynamic_count > 0) = default;
   explicit Tensor(std::convertible_to<Index> auto... sizes)
     requires(sizeof...(sizes) == dynamic_count)
-      : dynamic_{static_cast<Index>(sizes)...}, buffer_(View<T, E...>(nullptr, dynamic_).size()) {}
+      : dynamic_{static_cast<Index>(sizes)...}, buffer_(checked_count<T>(View<T, E...>::fixed_size, dynamic_)) {}
 
   View<T, E...> view() { return {buffer_.data(), dynamic_}; }
   View<const T, E...> view() const { return {buffer_.data(), dynamic_}; }

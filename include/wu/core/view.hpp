@@ -39,6 +39,7 @@ class View {
       : data(memory), dynamic{static_cast<Index>(sizes)...} {}
   constexpr View(T* memory, const std::array<Index, dynamic_count>& sizes) : data(memory), dynamic(sizes) {}
 
+  /// Not checked for overflow: where memory is taken it is (core/buffer.hpp).
   constexpr Index size() const {
     Index n = fixed_size;
     for (const Index d : dynamic) n *= d;

@@ -11,7 +11,8 @@
 
 namespace wu {
 
-/// Hands out uninitialised memory from a list of chunks; a Scope gives back what was taken since it began.
+/// Hands out memory from a list of chunks; a Scope gives back what was taken since it began. What the memory holds is left over
+/// from earlier steps: write before reading.
 /// Views stay valid when the workspace grows. One workspace serves one step at a time; it is not for sharing among threads.
 class Workspace {
  public:
@@ -20,17 +21,17 @@ class Workspace {
     if (bytes > 0) add_chunk(bytes);
   }
 
-  /// (sizes...) values of T on a 64-byte boundary, uninitialised, until the enclosing Scope ends.
+  /// (sizes...) values of T on a 64-byte boundary, until the enclosing Scope ends.
   template <class T, Index... E>
   View<T, E...> take(std::convertible_to<Index> auto... sizes) {
     View<T, E...> view(static_cast<T*>(nullptr), sizes...);
-    view.data = take_values<T>(view.size());
+    view.data = take_values<T>(checked_count<T>(View<T, E...>::fixed_size, view.dynamic));
     return view;
   }
 
   template <class T>
   T* take_values(Index count) {
-    return reinterpret_cast<T*>(take_bytes(static_cast<std::size_t>(count) * sizeof(T)));
+    return reinterpret_cast<T*>(take_bytes(static_cast<std::size_t>(checked_count<T>(count)) * sizeof(T)));
   }
 
   /// Everything taken after its construction is given back when it ends.

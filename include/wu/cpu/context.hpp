@@ -35,7 +35,7 @@ class Context : public reference {
   /// Scratch memory for one operation: what it held is lost at the next call. Grows to the largest that was asked for.
   template <class T>
   T* scratch(Index count) {
-    const Index bytes = count * static_cast<Index>(sizeof(T));
+    const Index bytes = checked_count<T>(count) * static_cast<Index>(sizeof(T));
     if (scratch_.size() < bytes) scratch_ = Buffer<std::byte>(bytes);
     return reinterpret_cast<T*>(scratch_.data());
   }
