@@ -19,14 +19,18 @@ namespace wu::diffusion {
 /// From noise; the default path.
 struct RectifiedFlow {
   static constexpr bool from_noise = true;
+  static constexpr double nearest = 0.05;
   /// dv/de; 1 - t is kept from 0, where the division would only blow up rounding.
-  static double edit_factor(double t) { return 1 / std::max(1 - t, 0.05); }
+  static double edit_factor(double t) { return 1 / std::max(1 - t, nearest); }
+  /// How much of the velocity a network with the right edit then has: 1 but where it is held back.
+  static double edit_reach(double t) { return std::min(1.0, (1 - t) / nearest); }
 };
 
 /// From the source picture to the target.
 struct SourceBridge {
   static constexpr bool from_noise = false;
   static double edit_factor(double) { return 1; }
+  static double edit_reach(double) { return 1; }
 };
 
 /// What the network's output means.
@@ -74,7 +78,8 @@ struct DiffusionStep {
   }
 
   /// The loss, and its gradient with respect to the network's output (overwritten; null: not wanted). per_sample receives each
-  /// sample's mean squared error of the velocity.
+  /// sample's mean squared error of the velocity. Where an edit's velocity is held back, near t = 1, it is compared with the path's
+  /// held back alike, so that the right edit has no loss at any time.
   static double loss(auto& ctx, Workspace& ws, auto doutput /* = */, View<double, dyn> per_sample, auto output, auto x_t, auto source, auto x_0, auto x_1,
                      std::span<const double> t, const Loss& f = {}) {
     const Index count = check("loss", output, x_0, x_1, t), samples = static_cast<Index>(t.size());
@@ -85,7 +90,10 @@ struct DiffusionStep {
     const Workspace::Scope scope(ws);
     const auto v = ws.take<T, dyn, 1>(output.size()), u = ws.take<T, dyn, 1>(output.size());
     velocity(v, output, x_t, source, t);
-    for (Index k = 0; k < output.size(); ++k) u[k] = x_1[k] - x_0[k];
+    for (Index s = 0; s < samples; ++s) {
+      const T reach = static_cast<T>(Output == Predicts::edit ? Path::edit_reach(t[static_cast<std::size_t>(s)]) : 1);
+      for (Index k = s * count; k < (s + 1) * count; ++k) u[k] = (x_1[k] - x_0[k]) * reach;
+    }
     mse_forward(ctx, per_sample, as_const(v), as_const(u));
     double total = 0;
     const auto weights = ws.take<double, dyn>(samples);
