@@ -32,31 +32,30 @@ void upsample_backward(Context& ctx, auto dcoarse /* = */, auto dfine) {
   using Sum = sum_of<decltype(dcoarse)>;
   using Out = value_of<decltype(dcoarse)>;
   const Index F = detail::resample_factor("upsample backward", dfine, dcoarse), height = dcoarse.extent(1), width = dcoarse.extent(2);
-  // A coarse position gathers from the fine ones between the middles of its neighbours. The reference scatters instead, which
-  // would have two threads write to one line.
-  const auto begins = [F](Index h) { return std::max<Index>(0, F * (h - 1) + F / 2); };
-  const auto ends = [F](Index h, Index size) { return h + 1 == size ? F * size : F * (h + 1) + F / 2; };
-  ctx.split(dcoarse.extent(0) * height, width * F * F * C, [&](int, Index begin, Index end) {
+  // Down the columns a coarse line gathers from the fine ones between its neighbours; what it gathered is scattered along the line.
+  Sum* const lines = ctx.scratch<Sum>(ctx.threads() * width * C);
+  ctx.split(dcoarse.extent(0) * height, width * F * F * C, [&](int thread, Index begin, Index end) {
+    Sum* const out = lines + thread * width * C;
     for (Index line = begin; line < end; ++line) {
-      const Index h = line % height, first = begins(h), last = ends(h, height);
-      auto* const out = dcoarse.data + line * width * C;
-      std::fill_n(out, width * C, Out(0));
+      const Index h = line % height, first = detail::reach_begin(h, F), last = detail::reach_end(h, F, height);
+      std::fill_n(out, width * C, Sum(0));
       for (Index w = 0; w < width * F; ++w) {
         const auto* const g = dfine.data + (line / height * height * F * width * F + w) * C;
         Sum sum[C] = {};
         for (Index p = first; p < last; ++p) {
           const auto v = detail::between(p, F, height);
-          const Sum weight = static_cast<Sum>((v.lower == h ? 1 - v.weight : 0) + (v.upper == h ? v.weight : 0));
+          const Sum weight = static_cast<Sum>(detail::share_of(v, h));
           const auto* const from = g + p * width * F * C;
           for (Index c = 0; c < C; ++c) sum[c] += weight * Sum(from[c]);
         }
         const auto u = detail::between(w, F, width);
         const Sum a = static_cast<Sum>(1 - u.weight), b = static_cast<Sum>(u.weight);
         auto *const left = out + u.lower * C, *const right = out + u.upper * C;
-        for (Index c = 0; c < C; ++c) left[c] = static_cast<Out>(Sum(left[c]) + a * sum[c]);
+        for (Index c = 0; c < C; ++c) left[c] += a * sum[c];
         if (u.upper != u.lower)
-          for (Index c = 0; c < C; ++c) right[c] = static_cast<Out>(Sum(right[c]) + b * sum[c]);
+          for (Index c = 0; c < C; ++c) right[c] += b * sum[c];
       }
+      std::transform(out, out + width * C, dcoarse.data + line * width * C, [](Sum v) { return static_cast<Out>(v); });
     }
   });
 }

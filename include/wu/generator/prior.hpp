@@ -41,12 +41,18 @@ struct Prior {
     const Workspace::Scope scope(ws);
     const auto dsum = ws.take<T, dyn, C>(dx.rows());
     rms_norm_backward(ctx, dsum, dgain, dx, as_const(s.sum), as_const(s.inv_rms), gain);
-    for (Index l = 0; l < Layers; ++l)
-      for (Index k = 0; k < positions * C; ++k) {
-        const T g = dsum[l * positions * C + k];
-        dp.hw[k] += g;
-        dp.layer[l * RowWidth + k % RowWidth] += g;
-      }
+    using Sum = accumulator_t<T>;
+    for (Index k = 0; k < positions * C; ++k) {
+      Sum sum = 0;
+      for (Index l = 0; l < Layers; ++l) sum += Sum(dsum[l * positions * C + k]);
+      dp.hw[k] += sum;
+    }
+    for (Index i = 0; i < Layers * RowWidth; ++i) {
+      const auto* const layer = dsum.data + i / RowWidth * positions * C;
+      Sum sum = 0;
+      for (Index k = i % RowWidth; k < positions * C; k += RowWidth) sum += Sum(layer[k]);
+      dp.layer[i] += sum;
+    }
   }
 };
 

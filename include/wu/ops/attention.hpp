@@ -7,6 +7,7 @@
 // Backward overwrites dq, dk and dv.
 #pragma once
 
+#include <algorithm>
 #include <array>
 #include <cmath>
 #include <limits>
@@ -106,7 +107,7 @@ void attention_forward(reference&, Workspace&, auto out, auto lse, auto q, auto 
 }
 
 template <Index D>
-void attention_backward(reference&, Workspace&, auto dq /* = */, auto dk /* = */, auto dv /* = */, auto dout, auto out, auto lse,
+void attention_backward(reference&, Workspace& ws, auto dq /* = */, auto dk /* = */, auto dv /* = */, auto dout, auto out, auto lse,
                         auto q, auto k, auto v, const AttentionRows& rows) {
   constexpr Index heads = detail::AttentionWidths<q.width, k.width, v.width, D>::heads;
   using Sum = sum_of<decltype(q)>;
@@ -114,8 +115,11 @@ void attention_backward(reference&, Workspace&, auto dq /* = */, auto dk /* = */
   check_rows("attention, gradients of keys and values", k, dk, dv);
   const Sum scale = 1 / std::sqrt(static_cast<Sum>(D));
   using Out = value_of<decltype(dq)>;
+  const Workspace::Scope scope(ws);
+  Sum* const sum_q = ws.take_values<Sum>(rows.query.size() * D);
   for (Index g = 0; g < rows.groups(); ++g)
     for (Index e = 0; e < heads; ++e) {
+      std::fill_n(sum_q, rows.query.size() * D, Sum(0));
       for (Index j = 0; j < rows.key.size(); ++j) {
         const Index key = rows.key_group(g) + rows.key(j);
         std::array<Sum, D> sum_k{}, sum_v{};
@@ -131,8 +135,7 @@ void attention_backward(reference&, Workspace&, auto dq /* = */, auto dk /* = */
           for (Index c = 0; c < D; ++c) {
             sum_v[static_cast<std::size_t>(c)] += p * Sum(dout.row(at)[e * D + c]);
             sum_k[static_cast<std::size_t>(c)] += ds * Sum(q.row(at)[e * D + c]);
-            auto& into = dq.row(at)[e * D + c];
-            into = static_cast<Out>((j == 0 ? Sum(0) : Sum(into)) + ds * Sum(k.row(key)[e * D + c]));
+            sum_q[i * D + c] += ds * Sum(k.row(key)[e * D + c]);
           }
         }
         for (Index c = 0; c < D; ++c) {
@@ -140,6 +143,8 @@ void attention_backward(reference&, Workspace&, auto dq /* = */, auto dk /* = */
           dv.row(key)[e * D + c] = static_cast<Out>(sum_v[static_cast<std::size_t>(c)]);
         }
       }
+      for (Index i = 0; i < rows.query.size(); ++i)
+        for (Index c = 0; c < D; ++c) dq.row(rows.query_group(g) + rows.query(i))[e * D + c] = static_cast<Out>(sum_q[i * D + c]);
     }
 }
 

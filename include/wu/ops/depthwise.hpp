@@ -56,21 +56,29 @@ void depthwise_backward(reference&, auto dx /* = */, auto dW /* += */, auto dy, 
   constexpr Index C = S::channels, K = S::k;
   detail::check_pictures("depthwise backward", x, dy);
   if (dx.data) detail::check_pictures("depthwise backward", x, dx);
+  using Sum = sum_of<decltype(x)>;
   const Index height = x.extent(1), width = x.extent(2);
-  if (dx.data) std::fill(dx.begin(), dx.end(), value_of<decltype(dx)>(0));
-  for (Index b = 0; b < x.extent(0); ++b)
-    for (Index h = 0; h < height; ++h)
-      for (Index w = 0; w < width; ++w)
+  // An input pixel gathers from the outputs of which it is a tap: those around it, at the border several times.
+  for (Index p = 0; p < x.rows() && dx.data; ++p) {
+    const Index top = p / (height * width) * height, h = p / width % height, w = p % width;
+    Sum sum[C] = {};
+    for (Index oh = std::max<Index>(0, h - K / 2); oh <= std::min(height - 1, h + K / 2); ++oh)
+      for (Index ow = std::max<Index>(0, w - K / 2); ow <= std::min(width - 1, w + K / 2); ++ow)
         for (Index i = 0; i < K; ++i)
           for (Index j = 0; j < K; ++j) {
-            const Index from = ((b * height + detail::tap(h, i, K, height)) * width + detail::tap(w, j, K, width)) * C;
-            const Index at = ((b * height + h) * width + w) * C;
-            for (Index c = 0; c < C; ++c) {
-              const sum_of<decltype(x)> g = dy[at + c];
-              if (dx.data) dx[from + c] += g * sum_of<decltype(x)>(W[(i * K + j) * C + c]);
-              if (dW.data) dW[(i * K + j) * C + c] += g * sum_of<decltype(x)>(x[from + c]);
-            }
+            if (detail::tap(oh, i, K, height) != h || detail::tap(ow, j, K, width) != w) continue;
+            for (Index c = 0; c < C; ++c) sum[c] += Sum(dy[((top + oh) * width + ow) * C + c]) * Sum(W[(i * K + j) * C + c]);
           }
+    for (Index c = 0; c < C; ++c) dx[p * C + c] = static_cast<value_of<decltype(dx)>>(sum[c]);
+  }
+  for (Index t = 0; t < K * K && dW.data; ++t) {
+    Sum sum[C] = {};
+    for (Index p = 0; p < x.rows(); ++p) {
+      const Index top = p / (height * width) * height, h = detail::tap(p / width % height, t / K, K, height), w = detail::tap(p % width, t % K, K, width);
+      for (Index c = 0; c < C; ++c) sum[c] += Sum(dy[p * C + c]) * Sum(x[((top + h) * width + w) * C + c]);
+    }
+    for (Index c = 0; c < C; ++c) dW[t * C + c] += sum[c];
+  }
 }
 
 }  // namespace wu

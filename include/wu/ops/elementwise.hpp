@@ -36,8 +36,11 @@ void broadcast_rows_forward(reference&, auto y, auto x) {
 void broadcast_rows_backward(reference&, auto dx /* += */, auto dy) {
   if (!dx.data) return;
   detail::check_copies("broadcast rows backward", dy.size(), dx.size());
-  for (Index k = 0; k < dy.size(); k += dx.size())
-    for (Index i = 0; i < dx.size(); ++i) dx[i] += dy[k + i];
+  for (Index i = 0; i < dx.size(); ++i) {
+    sum_of<decltype(dy)> sum = 0;
+    for (Index k = i; k < dy.size(); k += dx.size()) sum += sum_of<decltype(dy)>(dy[k]);
+    dx[i] += sum;
+  }
 }
 
 void mean_rows_forward(reference&, auto y, auto x) {

@@ -30,8 +30,14 @@ void embedding_backward(reference&, auto dtable /* += */, auto dy, std::span<con
   constexpr Index C = detail::SameWidth<dy.width, dtable.width>::value;
   detail::check_ids(ids, dy.rows(), dtable.rows());
   if (!dtable.data) return;
-  for (std::size_t k = 0; k < ids.size(); ++k)
-    for (Index c = 0; c < C; ++c) dtable.row(ids[k])[c] += dy.row(static_cast<Index>(k))[c];
+  using Sum = sum_of<decltype(dy)>;
+  for (auto id = ids.begin(); id != ids.end(); ++id) {
+    if (std::find(ids.begin(), id, *id) != id) continue;  // its first row has summed for all of them
+    Sum sum[C] = {};
+    for (auto same = id; same != ids.end(); same = std::find(same + 1, ids.end(), *id))
+      for (Index c = 0; c < C; ++c) sum[c] += Sum(dy.row(same - ids.begin())[c]);
+    for (Index c = 0; c < C; ++c) dtable.row(*id)[c] += sum[c];
+  }
 }
 
 }  // namespace wu

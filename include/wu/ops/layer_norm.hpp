@@ -35,13 +35,18 @@ void layer_norm_backward(reference&, auto dx /* = */, auto dgain /* += */, auto 
     auto normed = [&](Index c) { return (Sum(x[r * C + c]) - m) * inverse; };
     auto scaled = [&](Index c) { return Sum(dy[r * C + c]) * (gain.data ? Sum(gain[c]) : Sum(1)); };
     Sum sum = 0, along = 0;
-    for (Index c = 0; c < C; ++c) {
-      sum += scaled(c), along += scaled(c) * normed(c);
-      if (dgain.data) dgain[c] += Sum(dy[r * C + c]) * normed(c);
-      if (dbias.data) dbias[c] += Sum(dy[r * C + c]);
-    }
+    for (Index c = 0; c < C; ++c) sum += scaled(c), along += scaled(c) * normed(c);
     for (Index c = 0; c < C && dx.data; ++c)
       dx[r * C + c] = static_cast<value_of<decltype(dx)>>(inverse * (scaled(c) - sum / static_cast<Sum>(C) - normed(c) * along / static_cast<Sum>(C)));
+  }
+  for (Index c = 0; c < C && (dgain.data || dbias.data); ++c) {
+    Sum along = 0, sum = 0;
+    for (Index r = 0; r < x.rows(); ++r) {
+      along += Sum(dy[r * C + c]) * ((Sum(x[r * C + c]) - Sum(mean[r])) * Sum(inv_std[r]));
+      sum += Sum(dy[r * C + c]);
+    }
+    if (dgain.data) dgain[c] += along;
+    if (dbias.data) dbias[c] += sum;
   }
 }
 

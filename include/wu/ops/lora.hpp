@@ -95,27 +95,37 @@ void lora_backward(reference&, Workspace& ws, auto dx /* += */, auto dadapter /*
   const Index rows = detail::lora_rows(x.rows(), which, adapter.count);
   detail::check_lora_gradients(dadapter, adapter);
   const Workspace::Scope scope(ws);
-  Sum* const g = ws.take_values<Sum>(R);
+  Sum* const g = ws.take_values<Sum>(x.rows() * R);
   for (Index r = 0; r < x.rows(); ++r) {
     const Index k = which[static_cast<std::size_t>(r / rows)];
     if (k == no_adapter) continue;
     const auto *A = adapter.A + k * adapter.stride, *B = adapter.B + k * adapter.stride;
     for (Index j = 0; j < R; ++j) {
-      g[j] = 0;
-      for (Index o = 0; o < Out; ++o) g[j] += Sum(dy[r * Out + o]) * Sum(B[o * R + j]);
-      g[j] *= static_cast<Sum>(scale);
+      Sum sum = 0;
+      for (Index o = 0; o < Out; ++o) sum += Sum(dy[r * Out + o]) * Sum(B[o * R + j]);
+      g[r * R + j] = sum * static_cast<Sum>(scale);
     }
     for (Index i = 0; i < In && dx.data; ++i) {
       Sum sum = 0;
-      for (Index j = 0; j < R; ++j) sum += g[j] * Sum(A[j * In + i]);
+      for (Index j = 0; j < R; ++j) sum += g[r * R + j] * Sum(A[j * In + i]);
       dx[r * In + i] += static_cast<value_of<decltype(dx)>>(sum);
     }
-    if (!dadapter.A) continue;
+  }
+  if (!dadapter.A) return;
+  Sum *const sum_A = ws.take_values<Sum>(R * In), *const sum_B = ws.take_values<Sum>(Out * R);
+  for (Index k = 0; k < dadapter.count; ++k) {
+    std::fill_n(sum_A, R * In, Sum(0));
+    std::fill_n(sum_B, Out * R, Sum(0));
+    for (Index r = 0; r < x.rows(); ++r) {
+      if (which[static_cast<std::size_t>(r / rows)] != k) continue;
+      for (Index j = 0; j < R; ++j)
+        for (Index i = 0; i < In; ++i) sum_A[j * In + i] += g[r * R + j] * Sum(x[r * In + i]);
+      for (Index o = 0; o < Out; ++o)
+        for (Index j = 0; j < R; ++j) sum_B[o * R + j] += static_cast<Sum>(scale) * Sum(dy[r * Out + o]) * Sum(xa[r * R + j]);
+    }
     auto *dA = dadapter.A + k * dadapter.stride, *dB = dadapter.B + k * dadapter.stride;
-    for (Index j = 0; j < R; ++j)
-      for (Index i = 0; i < In; ++i) dA[j * In + i] += g[j] * Sum(x[r * In + i]);
-    for (Index o = 0; o < Out; ++o)
-      for (Index j = 0; j < R; ++j) dB[o * R + j] += static_cast<Sum>(scale) * Sum(dy[r * Out + o]) * Sum(xa[r * R + j]);
+    for (Index i = 0; i < R * In; ++i) dA[i] += sum_A[i];
+    for (Index i = 0; i < Out * R; ++i) dB[i] += sum_B[i];
   }
 }
 

@@ -2,7 +2,9 @@
 // for it in ops/; a faster device derives from it and overloads the same names, and what it leaves out is answered here.
 //
 // For all of ops/: outputs come first. Gradients of activations are overwritten (dx = ...), gradients of parameters are added
-// to (dW += ...), each marked at its parameter. A gradient whose view has null data is not wanted and is not computed.
+// to (dW += ...), each marked at its parameter, and every sum is taken in sum_of and stored once: added term by term to a bfloat16
+// it would stop growing at 256 times a term. A gradient whose view has null data is not wanted and is not computed, but by
+// attention, rope, pool and upsample, which have no other gradient to give and expect one.
 #pragma once
 
 #include <type_traits>

@@ -32,6 +32,11 @@ inline Between between(Index p, Index factor, Index size) {
   if (lower >= size - 1) return {size - 1, size - 1, 0};
   return {lower, lower + 1, static_cast<double>(twice - 2 * factor * lower) / static_cast<double>(2 * factor)};
 }
+/// How much of coarse position k is in the fine one that lies `at`, and the fine positions, first and one past the last, that
+/// have any of it.
+inline double share_of(const Between& at, Index k) { return (at.lower == k ? 1 - at.weight : 0) + (at.upper == k ? at.weight : 0); }
+inline Index reach_begin(Index k, Index factor) { return std::max<Index>(0, factor * (k - 1) + factor / 2); }
+inline Index reach_end(Index k, Index factor, Index size) { return k + 1 == size ? factor * size : factor * (k + 1) + factor / 2; }
 
 // Parts of the result, so that other devices can share them out among threads.
 void pool_cells(auto coarse, auto fine, Index F, Index begin, Index end) {
@@ -105,23 +110,15 @@ void upsample_backward(reference&, auto dcoarse /* = */, auto dfine) {
   constexpr Index C = detail::SameWidth<dfine.width, dcoarse.width>::value;
   using Sum = sum_of<decltype(dcoarse)>;
   const Index F = detail::resample_factor("upsample backward", dfine, dcoarse), height = dcoarse.extent(1), width = dcoarse.extent(2);
-  std::fill(dcoarse.begin(), dcoarse.end(), value_of<decltype(dcoarse)>(0));
-  for (Index line = 0; line < dfine.extent(0) * height * F; ++line) {
-    const auto v = detail::between(line % (height * F), F, height);
-    auto* const top = dcoarse.data + (line / (height * F) * height + v.lower) * width * C;
-    auto* const bottom = dcoarse.data + (line / (height * F) * height + v.upper) * width * C;
-    for (Index w = 0; w < width * F; ++w) {
-      const auto u = detail::between(w, F, width);
-      const Sum a = static_cast<Sum>((1 - v.weight) * (1 - u.weight)), b = static_cast<Sum>((1 - v.weight) * u.weight);
-      const Sum d = static_cast<Sum>(v.weight * (1 - u.weight)), e = static_cast<Sum>(v.weight * u.weight);
-      const auto* const g = dfine.data + (line * width * F + w) * C;
-      for (Index c = 0; c < C; ++c) {
-        top[u.lower * C + c] += a * Sum(g[c]);
-        top[u.upper * C + c] += b * Sum(g[c]);
-        bottom[u.lower * C + c] += d * Sum(g[c]);
-        bottom[u.upper * C + c] += e * Sum(g[c]);
+  for (Index cell = 0; cell < dcoarse.rows(); ++cell) {
+    const Index top = cell / (height * width) * height * F, h = cell / width % height, w = cell % width;
+    Sum sum[C] = {};
+    for (Index p = detail::reach_begin(h, F); p < detail::reach_end(h, F, height); ++p)
+      for (Index q = detail::reach_begin(w, F); q < detail::reach_end(w, F, width); ++q) {
+        const Sum weight = static_cast<Sum>(detail::share_of(detail::between(p, F, height), h) * detail::share_of(detail::between(q, F, width), w));
+        for (Index c = 0; c < C; ++c) sum[c] += weight * Sum(dfine[((top + p) * width * F + q) * C + c]);
       }
-    }
+    for (Index c = 0; c < C; ++c) dcoarse[cell * C + c] = static_cast<value_of<decltype(dcoarse)>>(sum[c]);
   }
 }
 

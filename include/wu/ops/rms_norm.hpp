@@ -33,9 +33,13 @@ void rms_norm_backward(reference&, auto dx /* = */, auto dgain /* += */, auto dy
     Sum along = 0;
     for (Index c = 0; c < C; ++c) along += Sum(dy[r * C + c]) * Sum(gain[c]) * Sum(x[r * C + c]);
     along *= inverse * inverse / static_cast<Sum>(C);
-    for (Index c = 0; c < C && dgain.data; ++c) dgain[c] += Sum(dy[r * C + c]) * Sum(x[r * C + c]) * inverse;
     for (Index c = 0; c < C && dx.data; ++c)
       dx[r * C + c] = static_cast<value_of<decltype(dx)>>(inverse * (Sum(dy[r * C + c]) * Sum(gain[c]) - Sum(x[r * C + c]) * along));
+  }
+  for (Index c = 0; c < C && dgain.data; ++c) {
+    Sum sum = 0;
+    for (Index r = 0; r < x.rows(); ++r) sum += Sum(dy[r * C + c]) * Sum(x[r * C + c]) * Sum(inv_rms[r]);
+    dgain[c] += sum;
   }
 }
 
