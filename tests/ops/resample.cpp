@@ -60,6 +60,30 @@ BOOST_AUTO_TEST_CASE(resample_backward_is_the_transpose) {
   });
 }
 
+BOOST_AUTO_TEST_CASE(pool_and_upsample_gradients) {
+  constexpr Index C = 2;
+  on_both([](auto& ctx) {
+    for (const Size& s : sizes()) {
+      if (s.factor == 7) continue;
+      BOOST_TEST_CONTEXT(s.height << " x " << s.width << ", factor " << s.factor) {
+        auto small = random_values(s.coarse() * C, "coarse"), large = random_values(s.fine() * C, "fine");
+        const auto dsmall = random_values(s.coarse() * C, "dcoarse"), dlarge = random_values(s.fine() * C, "dfine");
+        auto up = poisoned(s.fine() * C), spread = up, down = poisoned(s.coarse() * C), gathered = down;
+        pool_backward(ctx, fine<C>(spread, s), coarse<C>(dsmall, s));
+        wu::test::check_gradient("pool, fine", large, spread, [&] {
+          pool_forward(ctx, coarse<C>(down, s), fine<C>(std::as_const(large), s));
+          return dot(down, dsmall);
+        }, 1e-7, 60);
+        upsample_backward(ctx, coarse<C>(gathered, s), fine<C>(dlarge, s));
+        wu::test::check_gradient("upsample, coarse", small, gathered, [&] {
+          upsample_forward(ctx, fine<C>(up, s), coarse<C>(std::as_const(small), s));
+          return dot(up, dlarge);
+        }, 1e-7, 60);
+      }
+    }
+  });
+}
+
 BOOST_AUTO_TEST_CASE(pool_is_the_mean_of_each_square) {
   constexpr Index C = 3;
   on_both([](auto& ctx) {

@@ -135,3 +135,23 @@ BOOST_AUTO_TEST_CASE(rope_refuses_axes_that_do_not_share_the_head) {
   const auto odd = [](const wu::ShapeError& e) { return std::string(e.what()) == "rope: expected an even number of channels for every axis, found 3"; };
   BOOST_CHECK_EXCEPTION((wu::Rotary<double, 2>::make(ws, {RotaryAxis{3, 1, 3, 0}, RotaryAxis{3, 1, 3, 0}})), wu::ShapeError, odd);
 }
+
+BOOST_AUTO_TEST_CASE(rope_gradients) {
+  const auto check_one = [](auto& ctx) {
+    wu::Workspace ws;
+    constexpr Index rows = 24, C = 12, D = 6;
+    const auto rotary = wu::Rotary<double, 3>::make(ws, three_axes);
+    auto x = wu::test::random_values(rows * C, "x"), dx = wu::test::random_values(rows * C, "dy");
+    const auto dy = dx;
+    rope_backward<D>(ctx, View<double, dyn, C>(dx.data(), rows), rotary);
+    wu::test::check_gradient("x", x, dx, [&] {
+      auto y = x;
+      rope_forward<D>(ctx, View<double, dyn, C>(y.data(), rows), rotary);
+      return wu::test::dot(y, dy);
+    });
+  };
+  wu::reference reference;
+  check_one(reference);
+  wu::cpu::Context cpu({.threads = 2});
+  check_one(cpu);
+}
