@@ -34,6 +34,9 @@ std::vector<Case> cases() {
       {"cross, one key", {map({{3, 2}}), map({{2, 1}}), map({{3, 1}}), map({{1, 1}})}},
       {"cross, one query, strided keys", {map({{3, 1}}), map({{1, 1}}), map({{3, 1}}), map({{5, 3}})}},
       {"cross, two tiles of queries and three more", {map({{1, 1}}), map({{2 * wu::cpu::detail::query_tile + 3, 1}}), map({{1, 1}}), map({{5, 1}})}},
+      self("evenly spaced, tiles of 64, 64 and 3, 2 groups", map({{2, 131}}), map({{131, 1}})),
+      self("evenly spaced, 2 rows apart, tiles of 64 and 7, 2 groups", map({{2, 1}}), map({{71, 2}})),
+      {"cross, 17 keys, one more than the short path takes, tiles of 64 and 6", {map({{2, 70}}), map({{70, 1}}), map({{2, 17}}), map({{17, 1}})}},
       self("scattered, more than a tile, 2 x 2 x 35", map({{2, 35}}), map({{2, 70}, {35, 1}})),
       {"scattered queries, more than a tile, strided keys", {map({{3, 23}}), map({{3, 69}, {23, 1}}), map({{3, 1}}), map({{7, 3}})}},
   };
@@ -130,21 +133,22 @@ void check_gradients(auto& ctx) {
 template <class T>
 void check_cpu_equals_reference(double tolerance) {
   wu::reference reference;
-  wu::cpu::Context cpu({.threads = 2});
-  wu::Workspace ws;
-  for (const Case& c : cases())
-    BOOST_TEST_CONTEXT(c.name) {
-      Separate<T, 21, 3> a(c), b(c);
-      a.forward(reference, ws), a.backward(reference, ws);
-      b.forward(cpu, ws), b.backward(cpu, ws);
-      BOOST_CHECK_SMALL(relative_error(b.out, a.out), tolerance);
-      BOOST_CHECK_SMALL(relative_error(b.lse, a.lse), tolerance);
-      BOOST_CHECK_SMALL(relative_error(b.dv, a.dv), tolerance);
-      if (c.rows.key.size() > 1) {
-        BOOST_CHECK_SMALL(relative_error(b.dq, a.dq), tolerance);
-        BOOST_CHECK_SMALL(relative_error(b.dk, a.dk), tolerance);
+  for (const int threads : {1, 2, 3})
+    for (const Case& c : cases())
+      BOOST_TEST_CONTEXT(c.name << ", " << threads << " threads") {
+        wu::cpu::Context cpu({.threads = threads});
+        wu::Workspace ws;
+        Separate<T, 21, 3> a(c), b(c);
+        a.forward(reference, ws), a.backward(reference, ws);
+        b.forward(cpu, ws), b.backward(cpu, ws);
+        BOOST_CHECK_SMALL(relative_error(b.out, a.out), tolerance);
+        BOOST_CHECK_SMALL(relative_error(b.lse, a.lse), tolerance);
+        BOOST_CHECK_SMALL(relative_error(b.dv, a.dv), tolerance);
+        if (c.rows.key.size() > 1) {
+          BOOST_CHECK_SMALL(relative_error(b.dq, a.dq), tolerance);
+          BOOST_CHECK_SMALL(relative_error(b.dk, a.dk), tolerance);
+        }
       }
-    }
 }
 
 /// Peak of the workspace over forward and backward of one group of n rows.
@@ -177,13 +181,14 @@ BOOST_AUTO_TEST_CASE(row_map_counts_through_nested_axes) {
 }
 
 BOOST_AUTO_TEST_CASE(attention_cases_reach_every_path) {
-  bool scattered_keys = false, several_tiles = false, scattered_tiles = false;
+  bool scattered_keys = false, several_tiles = false, scattered_tiles = false, even_tiles_of_many_keys = false;
   for (const Case& c : cases()) {
     scattered_keys |= !c.rows.key.regular();
     several_tiles |= c.rows.query.regular() && c.rows.query.size() > wu::cpu::detail::query_tile;
+    even_tiles_of_many_keys |= c.rows.query.regular() && c.rows.key.regular() && c.rows.query.size() > wu::cpu::detail::query_tile && c.rows.key.size() > wu::cpu::detail::short_keys;
     scattered_tiles |= !c.rows.query.regular() && c.rows.query.size() > wu::cpu::detail::query_tile;
   }
-  BOOST_CHECK(scattered_keys && several_tiles && scattered_tiles);
+  BOOST_CHECK(scattered_keys && several_tiles && scattered_tiles && even_tiles_of_many_keys);
 }
 
 BOOST_AUTO_TEST_CASE(attention_gradients_reference) {
@@ -284,7 +289,15 @@ BOOST_AUTO_TEST_CASE(attention_refuses_rows_that_do_not_fit) {
     BOOST_CHECK_EXCEPTION(attention_forward<2>(ctx, ws, out, lse, q, k, short_v, e.rows), wu::ShapeError, says("attention, keys and values: expected 6 rows, found 5"));
     BOOST_CHECK_EXCEPTION(attention_forward<2>(ctx, ws, short_out, lse, q, k, k, e.rows), wu::ShapeError,
                           says("attention, queries and outputs: expected 10 rows, found 8"));
-    for (const auto* written : {&a.out, &b.out, &d.out, &e.out, &a.lse, &e.lse})
+    Two f(good), g(good), h(good);  // as many rows as there are, but the last lies beyond, or the first before
+    f.rows.query = map({{5, 2}});
+    BOOST_CHECK_EXCEPTION(f.forward(ctx, ws), wu::ShapeError, says("attention: expected a map to 10 rows of q, found one from row 0 to 13"));
+    BOOST_CHECK_EXCEPTION(f.backward(ctx, ws), wu::ShapeError, says("attention: expected a map to 10 rows of q, found one from row 0 to 13"));
+    g.rows.key_group = map({{2, 4}});
+    BOOST_CHECK_EXCEPTION(g.forward(ctx, ws), wu::ShapeError, says("attention: expected a map to 6 rows of k, found one from row 0 to 6"));
+    h.rows.key = map({{3, -1}});
+    BOOST_CHECK_EXCEPTION(h.forward(ctx, ws), wu::ShapeError, says("attention: expected a map to 6 rows of k, found one from row -2 to 3"));
+    for (const auto* written : {&a.out, &b.out, &d.out, &e.out, &f.out, &g.out, &h.out, &a.lse, &e.lse, &f.lse, &f.dq, &f.dk})
       for (const double x : *written) BOOST_REQUIRE(std::isnan(x));
   };
   wu::reference reference;

@@ -60,3 +60,62 @@ BOOST_AUTO_TEST_CASE(linear_refuses_another_number_of_rows) {
                                        View<double, Out, In>(W.data()), View<double, Out>()),
                         wu::ShapeError, [](const wu::ShapeError& e) { return std::string(e.what()) == "linear: expected 5 rows, found 4"; });
 }
+
+BOOST_AUTO_TEST_CASE(linear_backward_refuses_another_number_of_rows) {
+  const auto check_one = [](auto& ctx) {
+    std::vector<double> x(rows * In), dy(rows * Out), W(Out * In);
+    const auto call = [&](Index dx_rows, Index dy_rows) {
+      linear_backward(ctx, View<double, dyn, In>(x.data(), dx_rows), View<double, Out, In>(W.data()), View<double, Out>(), View<double, dyn, Out>(dy.data(), dy_rows),
+                      View<double, dyn, In>(x.data(), rows), View<double, Out, In>(W.data()));
+    };
+    const auto says = [](const wu::ShapeError& e) { return std::string(e.what()) == "linear backward: expected 5 rows, found 4"; };
+    BOOST_CHECK_EXCEPTION(call(rows, rows - 1), wu::ShapeError, says);
+    BOOST_CHECK_EXCEPTION(call(rows - 1, rows), wu::ShapeError, says);
+  };
+  wu::reference reference;
+  check_one(reference);
+  wu::cpu::Context cpu({.threads = 2});
+  check_one(cpu);
+}
+
+namespace {
+
+/// All of the CPU's results on 1 to 3 threads against the reference's, from gradients that are not zero before.
+template <class T, Index I, Index O>
+void check_cpu_equals_reference(Index n, double tolerance) {
+  const auto values = [](Index count, const char* purpose) {
+    const auto v = wu::test::random_values(count, purpose);
+    return std::vector<T>(v.begin(), v.end());
+  };
+  const auto x = values(n * I, "x"), W = values(O * I, "W"), b = values(O, "b"), dy = values(n * O, "dy");
+  const auto run = [&](auto& ctx) {
+    const auto nothing = [](Index count) { return std::vector<T>(static_cast<std::size_t>(count), static_cast<T>(NAN)); };
+    std::vector<std::vector<T>> r{nothing(n * O), nothing(n * O), nothing(n * I), W, b};
+    const View<const T, dyn, I> vx(x.data(), n);
+    const View<const T, O, I> vW(W.data());
+    linear_forward(ctx, View<T, dyn, O>(r[0].data(), n), vx, vW, View<const T, O>(b.data()));
+    linear_forward(ctx, View<T, dyn, O>(r[1].data(), n), vx, vW, View<const T, O>());
+    linear_backward(ctx, View<T, dyn, I>(r[2].data(), n), View<T, O, I>(r[3].data()), View<T, O>(r[4].data()), View<const T, dyn, O>(dy.data(), n), vx, vW);
+    return r;
+  };
+  wu::reference reference;
+  const auto expected = run(reference);
+  for (const int threads : {1, 2, 3})
+    BOOST_TEST_CONTEXT(n << " rows, In " << I << ", Out " << O << ", " << threads << " threads") {
+      wu::cpu::Context cpu({.threads = threads});
+      const auto found = run(cpu);
+      for (std::size_t k = 0; k < expected.size(); ++k) BOOST_CHECK_LE(wu::test::relative_error(found[k], expected[k]), tolerance);
+    }
+}
+
+}  // namespace
+
+// Each above the work that is split over threads; sums of more than one slice of 256 in forward, in dx and in dW.
+BOOST_AUTO_TEST_CASE(linear_cpu_equals_reference) {
+  check_cpu_equals_reference<double, 37, 53>(301, 1e-12);
+  check_cpu_equals_reference<double, 523, 7>(11, 1e-12);
+  check_cpu_equals_reference<double, 3, 771>(29, 1e-12);
+  check_cpu_equals_reference<float, 37, 53>(301, 1e-5);
+  check_cpu_equals_reference<float, 523, 64>(5, 1e-5);
+  check_cpu_equals_reference<float, 16, 771>(29, 1e-5);
+}

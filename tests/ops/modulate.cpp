@@ -7,38 +7,53 @@ namespace {
 
 using wu::Index, wu::View, wu::dyn, wu::test::Values;
 
-/// "m" is (G, 3 C): shift, scale, gate.   y = (x (1 + scale) + shift), then y += gate h.
+/// y = x (1 + scale) + shift, then y += gate h. Shift, scale and gate (G, C) are joined to one matrix (G, 3 C) and read as its columns.
 template <Index C>
 Values run(auto zero, auto& ctx, const Values& in) {
   using T = decltype(zero);
-  const Index rows = wu::test::length(in, "x") / C, groups = wu::test::length(in, "m") / (3 * C);
-  const auto x = wu::test::cast<T>(in.at("x")), h = wu::test::cast<T>(in.at("h")), m = wu::test::cast<T>(in.at("m")), dy = wu::test::cast<T>(in.at("dy"));
-  auto y = wu::test::poison<T>(rows * C), dx = wu::test::poison<T>(rows * C), dh = wu::test::poison<T>(rows * C), dm = wu::test::poison<T>(groups * 3 * C);
+  const Index rows = wu::test::length(in, "x") / C, groups = wu::test::length(in, "shift") / C;
+  const auto x = wu::test::cast<T>(in.at("x")), h = wu::test::cast<T>(in.at("h")), dy = wu::test::cast<T>(in.at("dy"));
+  auto y = wu::test::poison<T>(rows * C), dx = wu::test::poison<T>(rows * C), dh = wu::test::poison<T>(rows * C), m = wu::test::poison<T>(groups * 3 * C), dm = m;
+  const View<T, dyn, 3 * C> vm(m.data(), groups), vdm(dm.data(), groups);
+  const auto each_part = [&](auto f) { f("shift", wu::columns<0, C>(vm), wu::columns<0, C>(vdm)), f("scale", wu::columns<C, C>(vm), wu::columns<C, C>(vdm)), f("gate", wu::columns<2 * C, C>(vm), wu::columns<2 * C, C>(vdm)); };
+  each_part([&](const char* name, auto part, auto) {
+    const auto values = wu::test::cast<T>(in.at(name));
+    for (Index g = 0; g < groups; ++g) std::copy_n(values.data() + g * C, C, part.row(g));
+  });
   const View<const T, dyn, C> vx(x.data(), rows), vh(h.data(), rows), vdy(dy.data(), rows);
-  const View<const T, dyn, 3 * C> vm(m.data(), groups);
   const View<T, dyn, C> vy(y.data(), rows);
-  const View<T, dyn, 3 * C> vdm(dm.data(), groups);
-  const auto shift = wu::columns<0, C>(vm), scale = wu::columns<C, C>(vm), gate = wu::columns<2 * C, C>(vm);
+  const auto shift = wu::columns<0, C>(as_const(vm)), scale = wu::columns<C, C>(as_const(vm)), gate = wu::columns<2 * C, C>(as_const(vm));
   modulate_forward(ctx, vy, vx, shift, scale);
   gated_add_forward(ctx, vy, vh, gate);
   gated_add_backward(ctx, View<T, dyn, C>(dh.data(), rows), wu::columns<2 * C, C>(vdm), vdy, vh, gate);
   modulate_backward(ctx, View<T, dyn, C>(dx.data(), rows), wu::columns<0, C>(vdm), wu::columns<C, C>(vdm), vdy, vx, scale);
-  return {{"y", wu::test::widen(y)}, {"dx", wu::test::widen(dx)}, {"dh", wu::test::widen(dh)}, {"dm", wu::test::widen(dm)}};
+  Values out{{"y", wu::test::widen(y)}, {"dx", wu::test::widen(dx)}, {"dh", wu::test::widen(dh)}};
+  each_part([&](const char* name, auto, auto dpart) {
+    for (Index g = 0; g < groups; ++g)
+      for (Index c = 0; c < C; ++c) out[std::string("d") + name].push_back(static_cast<double>(dpart.row(g)[c]));
+  });
+  return out;
 }
 
 template <Index C>
-Values sizes(Index groups, Index k) { return wu::test::inputs({{"x", groups * k * C}, {"h", groups * k * C}, {"m", groups * 3 * C}, {"dy", groups * k * C}}); }
+Values sizes(Index groups, Index k) {
+  return wu::test::inputs({{"x", groups * k * C}, {"h", groups * k * C}, {"shift", groups * C}, {"scale", groups * C}, {"gate", groups * C}, {"dy", groups * k * C}});
+}
+const std::vector<std::string> arguments{"x", "h", "shift", "scale", "gate"};
 
 }  // namespace
 
 BOOST_AUTO_TEST_CASE(modulate_and_gated_add) {
-  wu::test::check_operation([](auto zero, auto& ctx, const Values& in) { return run<7>(zero, ctx, in); }, sizes<7>(3, 5), sizes<7>(3, 901), {"x", "h", "m"});
-  wu::test::check_operation([](auto zero, auto& ctx, const Values& in) { return run<67>(zero, ctx, in); }, sizes<67>(2, 3), sizes<67>(1, 301), {"x", "h", "m"});
+  wu::test::check_operation([](auto zero, auto& ctx, const Values& in) { return run<7>(zero, ctx, in); }, sizes<7>(3, 5), sizes<7>(3, 901), arguments);
+  wu::test::check_operation([](auto zero, auto& ctx, const Values& in) { return run<67>(zero, ctx, in); }, sizes<67>(2, 3), sizes<67>(1, 301), arguments);
 }
 
 BOOST_AUTO_TEST_CASE(modulate_with_a_group_for_each_row) {
-  wu::test::check_operation([](auto zero, auto& ctx, const Values& in) { return run<5>(zero, ctx, in); }, sizes<5>(7, 1), sizes<5>(4001, 1), {"x", "h", "m"});
+  wu::test::check_operation([](auto zero, auto& ctx, const Values& in) { return run<5>(zero, ctx, in); }, sizes<5>(7, 1), sizes<5>(4001, 1), arguments);
 }
+
+// What reads its rows one after the other takes Views; as Columns it would not compile.
+static_assert(wu::detail::is_contiguous<View<const float, dyn, 3>> && !wu::detail::is_contiguous<wu::Columns<float, 3>>);
 
 BOOST_AUTO_TEST_CASE(modulate_takes_views_as_well_as_columns) {
   wu::cpu::Context ctx({.threads = 2});

@@ -79,6 +79,13 @@ BOOST_AUTO_TEST_CASE(rms_norm_refuses_another_number_of_rows) {
       rms_norm_forward(ctx, View<double, dyn, 7>(memory.data(), 4), View<double, dyn>(memory.data(), 5), View<double, dyn, 7>(memory.data(), 5), View<double, 7>(gain.data()));
     };
     BOOST_CHECK_EXCEPTION(call(), wu::ShapeError, wu::test::says("rms norm: expected 5 rows, found 4"));
+    const View<double, dyn, 7> rows(memory.data(), 5), four_rows(memory.data(), 4);
+    const View<double, dyn> five(memory.data(), 5), four(memory.data(), 4);
+    const View<double, 7> vgain(gain.data());
+    BOOST_CHECK_EXCEPTION(rms_norm_forward(ctx, rows, four, rows, vgain), wu::ShapeError, wu::test::says("rms norm, inv_rms: expected 5 values, found 4"));
+    BOOST_CHECK_EXCEPTION(rms_norm_backward(ctx, rows, vgain, rows, rows, four, vgain), wu::ShapeError, wu::test::says("rms norm backward, inv_rms: expected 5 values, found 4"));
+    BOOST_CHECK_EXCEPTION(rms_norm_backward(ctx, four_rows, vgain, rows, rows, five, vgain), wu::ShapeError, wu::test::says("rms norm backward: expected 5 rows, found 4"));
+    BOOST_CHECK(memory == std::vector<double>(35) && gain == std::vector<double>(7));
   };
   wu::reference reference;
   check(reference);

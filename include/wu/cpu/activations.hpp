@@ -39,6 +39,7 @@ void split_blocks(Context& ctx, Index n, Index work_per_value, Block&& block) {
 void silu_forward(Context& ctx, auto y, auto x)
   requires has_product<value_of<decltype(x)>> && std::is_same_v<value_of<decltype(x)>, value_of<decltype(y)>>
 {
+  detail::check_contiguous(y, x);
   static_assert(detail::SameWidth<x.width, y.width>::value == x.width);
   detail::check_sizes("silu", x.size(), y.size());
   detail::split_blocks<value_of<decltype(x)>>(ctx, x.size(), 4, [=](Index first, Index count, auto) {
@@ -50,6 +51,7 @@ void silu_forward(Context& ctx, auto y, auto x)
 void silu_backward(Context& ctx, auto dx /* = */, auto dy, auto x)
   requires has_product<value_of<decltype(x)>> && std::is_same_v<value_of<decltype(x)>, value_of<decltype(dx)>> && std::is_same_v<value_of<decltype(x)>, value_of<decltype(dy)>>
 {
+  detail::check_contiguous(dx, dy, x);
   static_assert(detail::SameWidth<detail::SameWidth<x.width, dy.width>::value, dx.width>::value == x.width);
   if (!dx.data) return;
   detail::check_sizes("silu backward", x.size(), dy.size());
@@ -64,6 +66,7 @@ void silu_backward(Context& ctx, auto dx /* = */, auto dy, auto x)
 void gelu_forward(Context& ctx, auto y, auto x)
   requires has_product<value_of<decltype(x)>> && std::is_same_v<value_of<decltype(x)>, value_of<decltype(y)>>
 {
+  detail::check_contiguous(y, x);
   static_assert(detail::SameWidth<x.width, y.width>::value == x.width);
   using T = value_of<decltype(x)>;
   constexpr T slope = static_cast<T>(-2 * detail::gelu_k), cubic = static_cast<T>(detail::gelu_cube);
@@ -77,6 +80,7 @@ void gelu_forward(Context& ctx, auto y, auto x)
 void gelu_backward(Context& ctx, auto dx /* = */, auto dy, auto x)
   requires has_product<value_of<decltype(x)>> && std::is_same_v<value_of<decltype(x)>, value_of<decltype(dx)>> && std::is_same_v<value_of<decltype(x)>, value_of<decltype(dy)>>
 {
+  detail::check_contiguous(dx, dy, x);
   static_assert(detail::SameWidth<detail::SameWidth<x.width, dy.width>::value, dx.width>::value == x.width);
   using T = value_of<decltype(x)>;
   constexpr T slope = static_cast<T>(2 * detail::gelu_k), cubic = static_cast<T>(detail::gelu_cube);

@@ -54,6 +54,7 @@ void attention_forward(Context& ctx, Workspace& ws, auto out, auto lse, auto q, 
 {
   constexpr Index heads = detail::AttentionWidths<q.width, k.width, v.width, D>::heads;
   using T = value_of<decltype(q)>;
+  detail::check_attention_widths<q.width, heads, lse.width, out.width>();
   detail::check_attention(rows, q, k, v, out, lse);
   if (rows.key.size() <= detail::short_keys) return detail::short_attention_forward<D>(ctx, out, lse, q, k, v, rows);
   const Index keys = rows.key.size(), queries = rows.query.size(), tile = std::min(detail::query_tile, queries);
@@ -96,6 +97,7 @@ void attention_backward(Context& ctx, Workspace& ws, auto dq /* = */, auto dk /*
 {
   constexpr Index heads = detail::AttentionWidths<q.width, k.width, v.width, D>::heads;
   using T = value_of<decltype(q)>;
+  detail::check_attention_widths<q.width, heads, lse.width, dq.width, dk.width, dv.width, dout.width, out.width>();
   detail::check_attention(rows, q, k, v, dq, dout, out, lse);
   check_rows("attention, gradients of keys and values", k, dk, dv);
   if (rows.key.size() <= detail::short_keys) return detail::short_attention_backward<D>(ctx, dq, dk, dv, dout, out, lse, q, k, v, rows);

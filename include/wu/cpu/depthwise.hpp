@@ -15,9 +15,11 @@ inline constexpr Index strip = C % 64 == 0 ? 64 : C % 48 == 0 ? 48 : C % 32 == 0
 }  // namespace detail
 
 void depthwise_forward(Context& ctx, auto y, auto x, auto W) {
+  detail::check_contiguous(y, x, W);
   using S = detail::DepthwiseWidths<W.extents[0], x.width, W.width>;
   using T = value_of<decltype(x)>;
   constexpr Index C = S::channels, K = S::k, strip = detail::strip<C>;
+  static_assert(detail::DepthwiseWidths<W.extents[0], y.width, W.width>::channels == C);
   detail::check_pictures("depthwise", x, y);
   const Index height = x.extent(1), width = x.extent(2);
   ctx.split(x.extent(0) * height, width * C * K * K, [&](int, Index begin, Index end) {
@@ -39,9 +41,12 @@ void depthwise_forward(Context& ctx, auto y, auto x, auto W) {
 }
 
 void depthwise_backward(Context& ctx, auto dx /* = */, auto dW /* += */, auto dy, auto x, auto W) {
+  detail::check_contiguous(dx, dW, dy, x, W);
   using S = detail::DepthwiseWidths<W.extents[0], x.width, W.width>;
   using T = value_of<decltype(x)>;
   constexpr Index C = S::channels, K = S::k, strip = detail::strip<C>;
+  static_assert(detail::DepthwiseWidths<dW.extents[0], dx.width, dW.width>::k == K);
+  static_assert(detail::DepthwiseWidths<W.extents[0], dy.width, dW.width>::channels == C);
   detail::check_pictures("depthwise backward", x, dy);
   if (dx.data) detail::check_pictures("depthwise backward", x, dx);
   const Index height = x.extent(1), width = x.extent(2);

@@ -52,6 +52,7 @@ void split_columns(Context& ctx, Index groups, Index work_per_column, Block&& bl
 }  // namespace detail
 
 void add(Context& ctx, auto y /* += */, auto x) {
+  detail::check_contiguous(y, x);
   static_assert(detail::SameWidth<x.width, y.width>::value == x.width);
   using Sum = sum_of<decltype(y)>;
   detail::check_sizes("add", y.size(), x.size());
@@ -63,6 +64,7 @@ void add(Context& ctx, auto y /* += */, auto x) {
 }
 
 void copy(Context& ctx, auto y, auto x) {
+  detail::check_contiguous(y, x);
   static_assert(detail::SameWidth<x.width, y.width>::value == x.width);
   detail::check_sizes("copy", y.size(), x.size());
   ctx.split(x.size(), 1, [=](int, Index begin, Index end) {
@@ -71,10 +73,12 @@ void copy(Context& ctx, auto y, auto x) {
 }
 
 void zero(Context& ctx, auto y) {
+  detail::check_contiguous(y);
   ctx.split(y.size(), 1, [=](int, Index begin, Index end) { std::fill_n(y.data + begin, end - begin, value_of<decltype(y)>{}); });
 }
 
 void broadcast_rows_forward(Context& ctx, auto y, auto x) {
+  detail::check_contiguous(y, x);
   constexpr Index C = detail::SameWidth<x.width, y.width>::value;
   const Index part = x.rows();
   detail::check_copies("broadcast rows", y.size(), x.size());
@@ -88,6 +92,7 @@ void broadcast_rows_forward(Context& ctx, auto y, auto x) {
 void broadcast_rows_backward(Context& ctx, auto dx /* += */, auto dy)
   requires std::is_same_v<value_of<decltype(dx)>, sum_of<decltype(dx)>>
 {
+  detail::check_contiguous(dx, dy);
   static_assert(detail::SameWidth<dx.width, dy.width>::value == dx.width);
   if (!dx.data) return;
   detail::check_copies("broadcast rows backward", dy.size(), dx.size());
@@ -101,6 +106,7 @@ void broadcast_rows_backward(Context& ctx, auto dx /* += */, auto dy)
 }
 
 void mean_rows_forward(Context& ctx, auto y, auto x) {
+  detail::check_contiguous(y, x);
   constexpr Index C = detail::SameWidth<x.width, y.width>::value;
   using Sum = sum_of<decltype(x)>;
   detail::check_copies("mean rows", x.rows(), y.rows());
@@ -116,6 +122,7 @@ void mean_rows_forward(Context& ctx, auto y, auto x) {
 }
 
 void mean_rows_backward(Context& ctx, auto dx /* = */, auto dy) {
+  detail::check_contiguous(dx, dy);
   constexpr Index C = detail::SameWidth<dx.width, dy.width>::value;
   using Sum = sum_of<decltype(dy)>;
   if (!dx.data) return;

@@ -9,10 +9,13 @@
 namespace wu::cpu {
 
 void layer_norm_forward(Context& ctx, auto y, auto mean, auto inv_std, auto x, auto gain, auto bias, double eps = 1e-6) {
+  detail::check_contiguous(y, mean, inv_std, x, gain, bias);
   constexpr Index C = detail::SameWidth<detail::SameWidth<x.width, y.width>::value, detail::SameWidth<gain.width, bias.width>::value>::value;
   using Sum = sum_of<decltype(x)>;
   using Out = value_of<decltype(y)>;
   check_rows("layer norm", x, y);
+  detail::check_sizes("layer norm, mean", x.rows(), mean.size());
+  detail::check_sizes("layer norm, inv_std", x.rows(), inv_std.size());
   ctx.split(x.rows(), C, [=](int, Index begin, Index end) {
     for (Index r = begin; r < end; ++r) {
       const auto* const in = x.data + r * C;
@@ -35,11 +38,14 @@ void layer_norm_forward(Context& ctx, auto y, auto mean, auto inv_std, auto x, a
 
 void layer_norm_backward(Context& ctx, auto dx /* = */, auto dgain /* += */, auto dbias /* += */, auto dy, auto x, auto mean,
                          auto inv_std, auto gain) {
+  detail::check_contiguous(dx, dgain, dbias, dy, x, mean, inv_std, gain);
   constexpr Index C = detail::SameWidth<detail::SameWidth<x.width, dy.width>::value, detail::SameWidth<gain.width, dx.width>::value>::value;
   static_assert(detail::SameWidth<detail::SameWidth<dgain.width, dbias.width>::value, C>::value == C);
   using Sum = sum_of<decltype(x)>;
   check_rows("layer norm backward", x, dy);
   if (dx.data) check_rows("layer norm backward", x, dx);
+  detail::check_sizes("layer norm backward, mean", x.rows(), mean.size());
+  detail::check_sizes("layer norm backward, inv_std", x.rows(), inv_std.size());
   const Index rows = x.rows();
   if (dgain.data || dbias.data)
     detail::split_columns<C, Sum>(ctx, 1, rows, [=](Index, Index from, auto few) {

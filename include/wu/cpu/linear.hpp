@@ -16,7 +16,9 @@ using namespace wu::detail;
 void linear_forward(Context& ctx, auto y, auto x, auto W, auto b)
   requires has_product<value_of<decltype(x)>>
 {
+  detail::check_contiguous(y, x, W, b);
   constexpr Index In = detail::LinearWidths<x.width, W.width>::in, Out = detail::LinearOutputs<y.width, W.extents[0]>::out;
+  static_assert(detail::LinearOutputs<b.width, Out>::out == Out);
   using T = value_of<decltype(x)>;
   check_rows("linear", x, y);
   T* const turned = ctx.scratch<T>(In * Out);
@@ -31,9 +33,10 @@ void linear_forward(Context& ctx, auto y, auto x, auto W, auto b)
 void linear_backward(Context& ctx, auto dx /* = */, auto dW /* += */, auto db /* += */, auto dy, auto x, auto W)
   requires has_product<value_of<decltype(x)>>
 {
+  detail::check_contiguous(dx, dW, db, dy, x, W);
   constexpr Index In = detail::LinearWidths<x.width, W.width>::in, Out = detail::LinearOutputs<dy.width, W.extents[0]>::out;
   using T = value_of<decltype(x)>;
-  check_rows("linear backward", x, dy);
+  detail::check_linear_backward(dx, dW, db, dy, x, W);
   const Index rows = dy.rows();
   if (dx.data)
     split_rows(ctx, rows, In * Out, [&](Index begin, Index count) {

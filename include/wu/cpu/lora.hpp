@@ -39,6 +39,7 @@ void each_adapted_run(Index begin, Index end, Index rows, std::span<const Index>
 void lora_forward(Context& ctx, Workspace& ws, auto y /* += */, auto xa, auto x, auto adapter, std::span<const Index> which, double scale)
   requires has_product<value_of<decltype(x)>>
 {
+  detail::check_contiguous(y, xa, x);
   using W = detail::LoraWidths<x.width, adapter.in, y.width, adapter.out>;
   constexpr Index In = W::in, Out = W::out, R = detail::LoraRank<adapter.rank, xa.width>::rank;
   using T = value_of<decltype(x)>;
@@ -76,13 +77,13 @@ void lora_backward(Context& ctx, Workspace& ws, auto dx /* += */, auto dadapter 
                    std::span<const Index> which, double scale)
   requires has_product<value_of<decltype(x)>>
 {
+  detail::check_contiguous(dx, dy, x, xa);
   using W = detail::LoraWidths<x.width, adapter.in, dy.width, adapter.out>;
   constexpr Index In = W::in, Out = W::out, R = detail::LoraRank<adapter.rank, xa.width>::rank;
   using T = value_of<decltype(x)>;
   check_rows("lora backward", x, dy, xa);
-  if (dx.data) check_rows("lora backward", x, dx);
   const Index rows = detail::lora_rows(x.rows(), which, adapter.count);
-  detail::check_lora_gradients(dadapter, adapter);
+  detail::check_lora_gradients(dx, dadapter, x, adapter);
   const Workspace::Scope scope(ws);
   T* const g = ws.take_values<T>(x.rows() * R);
   ctx.split(x.rows(), (In + Out) * R, [&](int, Index begin, Index end) {

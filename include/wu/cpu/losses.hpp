@@ -11,6 +11,7 @@
 namespace wu::cpu {
 
 double mse_forward(Context& ctx, View<double, dyn> per_sample, auto prediction, auto target) {
+  detail::check_contiguous(prediction, target);
   static_assert(detail::SameWidth<prediction.width, target.width>::value == target.width);
   detail::check_sizes("mean squared error", target.size(), prediction.size());
   const Index samples = per_sample.size(), count = detail::sample_values("mean squared error", target.size(), samples);
@@ -41,6 +42,7 @@ double mse_forward(Context& ctx, View<double, dyn> per_sample, auto prediction, 
 }
 
 void mse_backward(Context& ctx, auto dprediction /* = */, auto prediction, auto target, std::span<const double> weight) {
+  detail::check_contiguous(dprediction, prediction, target);
   static_assert(detail::SameWidth<detail::SameWidth<prediction.width, target.width>::value, dprediction.width>::value == target.width);
   using Sum = sum_of<decltype(prediction)>;
   detail::check_sizes("mean squared error backward", target.size(), prediction.size());

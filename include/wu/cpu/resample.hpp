@@ -12,22 +12,26 @@ using namespace wu::detail;
 }  // namespace detail
 
 void pool_forward(Context& ctx, auto coarse /* = */, auto fine) {
+  detail::check_contiguous(coarse, fine);
   const Index F = detail::resample_factor("pool", fine, coarse);
   ctx.split(coarse.rows(), F * F * fine.width, [&](int, Index begin, Index end) { detail::pool_cells(coarse, fine, F, begin, end); });
 }
 
 void pool_backward(Context& ctx, auto dfine /* = */, auto dcoarse) {
+  detail::check_contiguous(dfine, dcoarse);
   const Index F = detail::resample_factor("pool backward", dfine, dcoarse);
   ctx.split(dcoarse.rows(), F * F * dfine.width, [&](int, Index begin, Index end) { detail::spread_cells(dfine, dcoarse, F, begin, end); });
 }
 
 void upsample_forward(Context& ctx, auto fine /* = */, auto coarse) {
+  detail::check_contiguous(fine, coarse);
   const Index F = detail::resample_factor("upsample", fine, coarse);
   ctx.split(fine.extent(0) * fine.extent(1), fine.extent(2) * fine.width,
             [&](int, Index begin, Index end) { detail::upsample_lines(fine, coarse, F, begin, end); });
 }
 
 void upsample_backward(Context& ctx, auto dcoarse /* = */, auto dfine) {
+  detail::check_contiguous(dcoarse, dfine);
   constexpr Index C = detail::SameWidth<dfine.width, dcoarse.width>::value;
   using Sum = sum_of<decltype(dcoarse)>;
   using Out = value_of<decltype(dcoarse)>;

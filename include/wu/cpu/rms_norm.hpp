@@ -9,9 +9,11 @@
 namespace wu::cpu {
 
 void rms_norm_forward(Context& ctx, auto y, auto inv_rms, auto x, auto gain, double eps = 1e-6) {
+  detail::check_contiguous(y, inv_rms, x, gain);
   constexpr Index C = detail::SameWidth<detail::SameWidth<x.width, y.width>::value, gain.width>::value;
   using Sum = sum_of<decltype(x)>;
   check_rows("rms norm", x, y);
+  detail::check_sizes("rms norm, inv_rms", x.rows(), inv_rms.size());
   ctx.split(x.rows(), C, [=](int, Index begin, Index end) {
     const auto* const scale = gain.data;
     for (Index r = begin; r < end; ++r) {
@@ -26,11 +28,13 @@ void rms_norm_forward(Context& ctx, auto y, auto inv_rms, auto x, auto gain, dou
 }
 
 void rms_norm_backward(Context& ctx, auto dx /* = */, auto dgain /* += */, auto dy, auto x, auto inv_rms, auto gain) {
+  detail::check_contiguous(dx, dgain, dy, x, inv_rms, gain);
   constexpr Index C = detail::SameWidth<detail::SameWidth<x.width, dy.width>::value, gain.width>::value;
   static_assert(detail::SameWidth<detail::SameWidth<dx.width, dgain.width>::value, C>::value == C);
   using Sum = sum_of<decltype(x)>;
   check_rows("rms norm backward", x, dy);
   if (dx.data) check_rows("rms norm backward", x, dx);
+  detail::check_sizes("rms norm backward, inv_rms", x.rows(), inv_rms.size());
   const Index rows = x.rows();
   if (dgain.data)
     detail::split_columns<C, Sum>(ctx, 1, rows, [=](Index, Index from, auto few) {

@@ -11,19 +11,18 @@
 namespace wu {
 
 namespace detail {
-inline void check_sizes(const char* what, Index expected, Index found) {
-  if (expected != found) throw ShapeError(message(what, ": expected ", expected, " values, found ", found));
-}
 inline constexpr double gelu_k = 0.79788456080286535588, gelu_cube = 0.044715;
 }  // namespace detail
 
 void silu_forward(reference&, auto y, auto x) {
+  detail::check_contiguous(y, x);
   using Sum = sum_of<decltype(x)>;
   detail::check_sizes("silu", x.size(), y.size());
   for (Index k = 0; k < x.size(); ++k) y[k] = static_cast<value_of<decltype(y)>>(Sum(x[k]) / (1 + std::exp(-Sum(x[k]))));
 }
 
 void silu_backward(reference&, auto dx, auto dy, auto x) {
+  detail::check_contiguous(dx, dy, x);
   using Sum = sum_of<decltype(x)>;
   if (!dx.data) return;
   detail::check_sizes("silu backward", x.size(), dy.size());
@@ -35,6 +34,7 @@ void silu_backward(reference&, auto dx, auto dy, auto x) {
 }
 
 void gelu_forward(reference&, auto y, auto x) {
+  detail::check_contiguous(y, x);
   using Sum = sum_of<decltype(x)>;
   detail::check_sizes("gelu", x.size(), y.size());
   for (Index k = 0; k < x.size(); ++k) {
@@ -44,6 +44,7 @@ void gelu_forward(reference&, auto y, auto x) {
 }
 
 void gelu_backward(reference&, auto dx, auto dy, auto x) {
+  detail::check_contiguous(dx, dy, x);
   using Sum = sum_of<decltype(x)>;
   if (!dx.data) return;
   detail::check_sizes("gelu backward", x.size(), dy.size());

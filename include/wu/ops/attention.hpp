@@ -45,6 +45,17 @@ struct RowMap {
     for (std::size_t a = 0; a + 1 < axes.size(); ++a) axes[a] = axes[a + 1];
     last = axis;
   }
+  /// The first and last row, of maps that have any.
+  constexpr Index lowest() const {
+    Index row = 0;
+    for (const Axis& axis : axes) row += std::min<Index>(0, (axis.size - 1) * axis.stride);
+    return row;
+  }
+  constexpr Index highest() const {
+    Index row = 0;
+    for (const Axis& axis : axes) row += std::max<Index>(0, (axis.size - 1) * axis.stride);
+    return row;
+  }
   /// All rows lie `stride` apart.
   constexpr bool regular() const { return axes[2].size == 1 && axes[1].size == 1 && axes[0].size == 1; }
 };
@@ -63,12 +74,26 @@ struct AttentionWidths {
   static_assert(WidthOfQ % D == 0, "attention: the head width must divide the width of q");
   static constexpr Index heads = WidthOfQ / D;
 };
-/// Throws unless the groups cover all rows of queries and keys, and everything that lies beside q or k has as many rows.
+/// Everything that lies beside q is as wide as q, but for lse, which has a value for each head.
+template <Index Width, Index Heads, Index WidthOfLse, Index... Widths>
+constexpr void check_attention_widths() {
+  static_assert(((Widths == Width) && ...), "attention: outputs and gradients must have the width of q");
+  static_assert(WidthOfLse == Heads, "attention: lse must have one value for each head, (rows of q, heads)");
+}
+inline void check_mapped(const char* what, const RowMap& group, const RowMap& inside, Index rows) {
+  if (rows == 0) return;
+  const Index first = group.lowest() + inside.lowest(), last = group.highest() + inside.highest();
+  if (first < 0 || last >= rows) throw ShapeError(message("attention: expected a map to ", rows, " rows of ", what, ", found one from row ", first, " to ", last));
+}
+/// Throws unless the groups name as many queries and keys as there are rows and none beyond them, and everything that lies
+/// beside q or k has as many rows.
 inline void check_attention(const AttentionRows& rows, const auto& q, const auto& k, const auto& v, const auto&... beside_q) {
   if (rows.key_group.size() != rows.groups() || rows.groups() * rows.query.size() != q.rows() || rows.groups() * rows.key.size() != k.rows())
     throw ShapeError(message("attention: expected ", rows.groups(), " groups of ", rows.query.size(), " queries and ",
                              rows.key.size(), " keys, found ", q.rows(), " rows of q and ", k.rows(), " rows of k"));
   if (rows.key.size() == 0 && q.rows() > 0) throw ShapeError("attention: expected at least one key, found none");
+  check_mapped("q", rows.query_group, rows.query, q.rows());
+  check_mapped("k", rows.key_group, rows.key, k.rows());
   check_rows("attention, keys and values", k, v);
   check_rows("attention, queries and outputs", q, beside_q...);
 }
@@ -80,6 +105,7 @@ template <Index D>
 void attention_forward(reference&, Workspace&, auto out, auto lse, auto q, auto k, auto v, const AttentionRows& rows) {
   constexpr Index heads = detail::AttentionWidths<q.width, k.width, v.width, D>::heads;
   using Sum = sum_of<decltype(q)>;
+  detail::check_attention_widths<q.width, heads, lse.width, out.width>();
   detail::check_attention(rows, q, k, v, out, lse);
   const Sum scale = 1 / std::sqrt(static_cast<Sum>(D));
   for (Index g = 0; g < rows.groups(); ++g)
@@ -111,6 +137,7 @@ void attention_backward(reference&, Workspace& ws, auto dq /* = */, auto dk /* =
                         auto q, auto k, auto v, const AttentionRows& rows) {
   constexpr Index heads = detail::AttentionWidths<q.width, k.width, v.width, D>::heads;
   using Sum = sum_of<decltype(q)>;
+  detail::check_attention_widths<q.width, heads, lse.width, dq.width, dk.width, dv.width, dout.width, out.width>();
   detail::check_attention(rows, q, k, v, dq, dout, out, lse);
   check_rows("attention, gradients of keys and values", k, dk, dv);
   const Sum scale = 1 / std::sqrt(static_cast<Sum>(D));

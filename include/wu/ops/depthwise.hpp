@@ -34,8 +34,10 @@ constexpr Index tap(Index p, Index i, Index K, Index size) { return std::clamp<I
 }  // namespace detail
 
 void depthwise_forward(reference&, auto y, auto x, auto W) {
+  detail::check_contiguous(y, x, W);
   using S = detail::DepthwiseWidths<W.extents[0], x.width, W.width>;
   constexpr Index C = S::channels, K = S::k;
+  static_assert(detail::DepthwiseWidths<W.extents[0], y.width, W.width>::channels == C);
   detail::check_pictures("depthwise", x, y);
   const Index height = x.extent(1), width = x.extent(2);
   for (Index b = 0; b < x.extent(0); ++b)
@@ -52,8 +54,11 @@ void depthwise_forward(reference&, auto y, auto x, auto W) {
 }
 
 void depthwise_backward(reference&, auto dx /* = */, auto dW /* += */, auto dy, auto x, auto W) {
+  detail::check_contiguous(dx, dW, dy, x, W);
   using S = detail::DepthwiseWidths<W.extents[0], x.width, W.width>;
   constexpr Index C = S::channels, K = S::k;
+  static_assert(detail::DepthwiseWidths<dW.extents[0], dx.width, dW.width>::k == K);
+  static_assert(detail::DepthwiseWidths<W.extents[0], dy.width, dW.width>::channels == C);
   detail::check_pictures("depthwise backward", x, dy);
   if (dx.data) detail::check_pictures("depthwise backward", x, dx);
   using Sum = sum_of<decltype(x)>;

@@ -11,16 +11,21 @@
 namespace wu {
 
 void add(reference&, auto y /* += */, auto x) {
+  detail::check_contiguous(y, x);
   detail::check_sizes("add", y.size(), x.size());
   for (Index k = 0; k < x.size(); ++k) y[k] += x[k];
 }
 
 void copy(reference&, auto y, auto x) {
+  detail::check_contiguous(y, x);
   detail::check_sizes("copy", y.size(), x.size());
   std::copy_n(x.data, x.size(), y.data);
 }
 
-void zero(reference&, auto y) { std::fill_n(y.data, y.size(), value_of<decltype(y)>(0)); }
+void zero(reference&, auto y) {
+  detail::check_contiguous(y);
+  std::fill_n(y.data, y.size(), value_of<decltype(y)>(0));
+}
 
 namespace detail {
 inline void check_copies(const char* what, Index all, Index one) {
@@ -29,11 +34,13 @@ inline void check_copies(const char* what, Index all, Index one) {
 }  // namespace detail
 
 void broadcast_rows_forward(reference&, auto y, auto x) {
+  detail::check_contiguous(y, x);
   detail::check_copies("broadcast rows", y.size(), x.size());
   for (Index k = 0; k < y.size(); k += x.size()) std::copy_n(x.data, x.size(), y.data + k);
 }
 
 void broadcast_rows_backward(reference&, auto dx /* += */, auto dy) {
+  detail::check_contiguous(dx, dy);
   if (!dx.data) return;
   detail::check_copies("broadcast rows backward", dy.size(), dx.size());
   for (Index i = 0; i < dx.size(); ++i) {
@@ -44,6 +51,7 @@ void broadcast_rows_backward(reference&, auto dx /* += */, auto dy) {
 }
 
 void mean_rows_forward(reference&, auto y, auto x) {
+  detail::check_contiguous(y, x);
   constexpr Index C = detail::SameWidth<x.width, y.width>::value;
   using Sum = sum_of<decltype(x)>;
   detail::check_copies("mean rows", x.rows(), y.rows());
@@ -57,6 +65,7 @@ void mean_rows_forward(reference&, auto y, auto x) {
 }
 
 void mean_rows_backward(reference&, auto dx /* = */, auto dy) {
+  detail::check_contiguous(dx, dy);
   constexpr Index C = detail::SameWidth<dx.width, dy.width>::value;
   using Sum = sum_of<decltype(dy)>;
   if (!dx.data) return;

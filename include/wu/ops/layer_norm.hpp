@@ -10,9 +10,12 @@
 namespace wu {
 
 void layer_norm_forward(reference&, auto y, auto mean, auto inv_std, auto x, auto gain, auto bias, double eps = 1e-6) {
-  constexpr Index C = detail::SameWidth<x.width, y.width>::value;
+  detail::check_contiguous(y, mean, inv_std, x, gain, bias);
+  constexpr Index C = detail::SameWidth<detail::SameWidth<x.width, y.width>::value, detail::SameWidth<gain.width, bias.width>::value>::value;
   using Sum = sum_of<decltype(x)>;
   check_rows("layer norm", x, y);
+  detail::check_sizes("layer norm, mean", x.rows(), mean.size());
+  detail::check_sizes("layer norm, inv_std", x.rows(), inv_std.size());
   for (Index r = 0; r < x.rows(); ++r) {
     Sum sum = 0, square = 0;
     for (Index c = 0; c < C; ++c) sum += Sum(x[r * C + c]);
@@ -26,10 +29,14 @@ void layer_norm_forward(reference&, auto y, auto mean, auto inv_std, auto x, aut
 }
 
 void layer_norm_backward(reference&, auto dx /* = */, auto dgain /* += */, auto dbias /* += */, auto dy, auto x, auto mean, auto inv_std, auto gain) {
-  constexpr Index C = detail::SameWidth<x.width, dy.width>::value;
+  detail::check_contiguous(dx, dgain, dbias, dy, x, mean, inv_std, gain);
+  constexpr Index C = detail::SameWidth<detail::SameWidth<x.width, dy.width>::value, detail::SameWidth<gain.width, dx.width>::value>::value;
+  static_assert(detail::SameWidth<detail::SameWidth<dgain.width, dbias.width>::value, C>::value == C);
   using Sum = sum_of<decltype(x)>;
   check_rows("layer norm backward", x, dy);
   if (dx.data) check_rows("layer norm backward", x, dx);
+  detail::check_sizes("layer norm backward, mean", x.rows(), mean.size());
+  detail::check_sizes("layer norm backward, inv_std", x.rows(), inv_std.size());
   for (Index r = 0; r < x.rows(); ++r) {
     const Sum m = mean[r], inverse = inv_std[r];
     auto normed = [&](Index c) { return (Sum(x[r * C + c]) - m) * inverse; };

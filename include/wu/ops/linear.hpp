@@ -15,14 +15,23 @@ struct LinearWidths {
 };
 template <Index WidthOfY, Index RowsOfW>
 struct LinearOutputs {
-  static_assert(WidthOfY == RowsOfW, "linear: y (rows, Out) and W (Out, In) must agree on Out");
+  static_assert(WidthOfY == RowsOfW, "linear: y (rows, Out), W (Out, In) and b (Out) must agree on Out");
   static constexpr Index out = WidthOfY;
 };
+/// Throws unless x, dx and dy have equally many rows. The other extents are those of the layer, gradients included, and checked as such.
+void check_linear_backward(auto dx, auto dW, auto db, auto dy, auto x, auto W) {
+  static_assert(LinearWidths<dx.width, W.width>::in == LinearWidths<x.width, dW.width>::in);
+  static_assert(LinearOutputs<dy.width, dW.extents[0]>::out == LinearOutputs<db.width, W.extents[0]>::out);
+  check_rows("linear backward", x, dy);
+  if (dx.data) check_rows("linear backward", x, dx);
+}
 }  // namespace detail
 
 /// b may be null: no bias.
 void linear_forward(reference&, auto y, auto x, auto W, auto b) {
+  detail::check_contiguous(y, x, W, b);
   constexpr Index In = detail::LinearWidths<x.width, W.width>::in, Out = detail::LinearOutputs<y.width, W.extents[0]>::out;
+  static_assert(detail::LinearOutputs<b.width, Out>::out == Out);
   check_rows("linear", x, y);
   const Index rows = x.rows();
   for (Index s = 0; s < rows; ++s)
@@ -34,9 +43,10 @@ void linear_forward(reference&, auto y, auto x, auto W, auto b) {
 }
 
 void linear_backward(reference&, auto dx /* = */, auto dW /* += */, auto db /* += */, auto dy, auto x, auto W) {
+  detail::check_contiguous(dx, dW, db, dy, x, W);
   constexpr Index In = detail::LinearWidths<x.width, W.width>::in, Out = detail::LinearOutputs<dy.width, W.extents[0]>::out;
   using Sum = sum_of<decltype(x)>;
-  check_rows("linear backward", x, dy);
+  detail::check_linear_backward(dx, dW, db, dy, x, W);
   const Index rows = dy.rows();
   if (dx.data)
     for (Index s = 0; s < rows; ++s)

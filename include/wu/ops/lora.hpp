@@ -53,8 +53,11 @@ inline Index lora_rows(Index rows, std::span<const Index> which, Index count) {
       throw ShapeError(message("lora: expected an adapter index below ", count, " or no_adapter, found ", k));
   return rows / samples;
 }
-/// Throws unless there is a gradient for every adapter, or none at all.
-inline void check_lora_gradients(const auto& dadapter, const auto& adapter) {
+/// Throws unless there is a gradient for every adapter, or none at all; its extents and those of dx are checked as the layer's own.
+void check_lora_gradients(auto dx, auto dadapter, auto x, auto adapter) {
+  static_assert(LoraWidths<dx.width, adapter.in, dadapter.out, adapter.out>::in == LoraWidths<x.width, dadapter.in, dadapter.out, adapter.out>::in);
+  static_assert(LoraRank<dadapter.rank, adapter.rank>::rank == adapter.rank);
+  if (dx.data) check_rows("lora backward", x, dx);
   if (dadapter.A && dadapter.count != adapter.count)
     throw ShapeError(message("lora backward: expected gradients of ", adapter.count, " adapters, found ", dadapter.count));
 }
@@ -62,6 +65,7 @@ inline void check_lora_gradients(const auto& dadapter, const auto& adapter) {
 
 /// xa's rows of samples without an adapter are left as they are.
 void lora_forward(reference&, Workspace&, auto y /* += */, auto xa, auto x, auto adapter, std::span<const Index> which, double scale) {
+  detail::check_contiguous(y, xa, x);
   using W = detail::LoraWidths<x.width, adapter.in, y.width, adapter.out>;
   constexpr Index In = W::in, Out = W::out, R = detail::LoraRank<adapter.rank, xa.width>::rank;
   using Sum = sum_of<decltype(x)>;
@@ -87,13 +91,13 @@ void lora_forward(reference&, Workspace&, auto y /* += */, auto xa, auto x, auto
 /// dx may be null; dadapter with null A and B: the adapter's gradients are not wanted.
 void lora_backward(reference&, Workspace& ws, auto dx /* += */, auto dadapter /* += */, auto dy, auto x, auto xa, auto adapter,
                    std::span<const Index> which, double scale) {
+  detail::check_contiguous(dx, dy, x, xa);
   using W = detail::LoraWidths<x.width, adapter.in, dy.width, adapter.out>;
   constexpr Index In = W::in, Out = W::out, R = detail::LoraRank<adapter.rank, xa.width>::rank;
   using Sum = sum_of<decltype(x)>;
   check_rows("lora backward", x, dy, xa);
-  if (dx.data) check_rows("lora backward", x, dx);
   const Index rows = detail::lora_rows(x.rows(), which, adapter.count);
-  detail::check_lora_gradients(dadapter, adapter);
+  detail::check_lora_gradients(dx, dadapter, x, adapter);
   const Workspace::Scope scope(ws);
   Sum* const g = ws.take_values<Sum>(x.rows() * R);
   for (Index r = 0; r < x.rows(); ++r) {

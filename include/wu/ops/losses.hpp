@@ -19,6 +19,7 @@ inline Index sample_values(const char* what, Index values, Index samples) {
 
 /// per_sample: (b); prediction and target: b samples of equal size. Returns the mean over samples.
 double mse_forward(reference&, View<double, dyn> per_sample, auto prediction, auto target) {
+  detail::check_contiguous(prediction, target);
   detail::check_sizes("mean squared error", target.size(), prediction.size());
   const Index b = per_sample.size(), n = detail::sample_values("mean squared error", prediction.size(), b);
   double total = 0;
@@ -35,6 +36,7 @@ double mse_forward(reference&, View<double, dyn> per_sample, auto prediction, au
 }
 
 void mse_backward(reference&, auto dprediction /* = */, auto prediction, auto target, std::span<const double> weights) {
+  detail::check_contiguous(dprediction, prediction, target);
   detail::check_sizes("mean squared error backward", target.size(), prediction.size());
   using T = value_of<decltype(dprediction)>;
   using Sum = sum_of<decltype(prediction)>;

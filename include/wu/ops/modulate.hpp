@@ -60,6 +60,7 @@ inline auto wanted_row(auto gradient, Index r) { return gradient.data ? gradient
 }  // namespace detail
 
 void modulate_forward(reference&, auto y, auto x, auto shift, auto scale) {
+  detail::check_contiguous(y, x);
   constexpr Index C = detail::SameWidth<detail::SameWidth<x.width, y.width>::value, detail::SameWidth<shift.width, scale.width>::value>::value;
   check_rows("modulate", x, y);
   check_rows("modulate", shift, scale);
@@ -68,6 +69,7 @@ void modulate_forward(reference&, auto y, auto x, auto shift, auto scale) {
 }
 
 void modulate_backward(reference&, auto dx /* = */, auto dshift /* = */, auto dscale /* = */, auto dy, auto x, auto scale) {
+  detail::check_contiguous(dx, dy, x);
   constexpr Index C = detail::SameWidth<detail::SameWidth<x.width, dy.width>::value, detail::SameWidth<dx.width, scale.width>::value>::value;
   static_assert(detail::SameWidth<detail::SameWidth<dshift.width, dscale.width>::value, C>::value == C);
   check_rows("modulate backward", x, dy);
@@ -81,6 +83,7 @@ void modulate_backward(reference&, auto dx /* = */, auto dshift /* = */, auto ds
 }
 
 void gated_add_forward(reference&, auto y /* += */, auto h, auto gate) {
+  detail::check_contiguous(y, h);
   constexpr Index C = detail::SameWidth<detail::SameWidth<h.width, y.width>::value, gate.width>::value;
   check_rows("gated add", h, y);
   const Index k = detail::group_rows("gated add", h.rows(), gate.rows());
@@ -88,6 +91,7 @@ void gated_add_forward(reference&, auto y /* += */, auto h, auto gate) {
 }
 
 void gated_add_backward(reference&, auto dh /* = */, auto dgate /* = */, auto dy, auto h, auto gate) {
+  detail::check_contiguous(dh, dy, h);
   constexpr Index C = detail::SameWidth<detail::SameWidth<h.width, dy.width>::value, detail::SameWidth<dh.width, gate.width>::value>::value;
   static_assert(detail::SameWidth<dgate.width, C>::value == C);
   check_rows("gated add backward", h, dy);

@@ -34,10 +34,12 @@ void each_patch_run(auto patches, auto picture, auto&& f) {
 }  // namespace detail
 
 void patches_forward(reference&, auto y, auto x) {
+  detail::check_contiguous(y, x);
   detail::each_patch_run<detail::PatchSide<y.width, x.width>::value>(y, x, [](auto* to, const auto* from, Index n) { std::copy_n(from, n, to); });
 }
 
 void patches_backward(reference&, auto dx /* = */, auto dy) {
+  detail::check_contiguous(dx, dy);
   if (!dx.data) return;
   detail::each_patch_run<detail::PatchSide<dy.width, dx.width>::value>(dy, dx, [](const auto* from, auto* to, Index n) { std::copy_n(from, n, to); });
 }

@@ -26,6 +26,19 @@ struct SameWidth {
   static_assert(WidthOfX == WidthOfY, "an elementwise operation or norm: all operands must have the same last extent");
   static constexpr Index value = WidthOfX;
 };
+
+template <class V> inline constexpr bool is_contiguous = false;
+template <class T, Index... E> inline constexpr bool is_contiguous<View<T, E...>> = true;
+/// For operations that read rows one after the other in memory. Columns of a wider matrix do not lie so; attention, rope, embedding
+/// and the shift, scale and gate of a modulation take them.
+template <class... V>
+constexpr void check_contiguous(const V&...) {
+  static_assert((is_contiguous<V> && ...), "this operation takes Views, whose rows lie one after the other in memory: copy Columns of a wider matrix into one first");
+}
+
+inline void check_sizes(const char* what, Index expected, Index found) {
+  if (expected != found) throw ShapeError(message(what, ": expected ", expected, " values, found ", found));
+}
 }  // namespace detail
 
 }  // namespace wu

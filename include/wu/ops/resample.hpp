@@ -92,21 +92,25 @@ void upsample_lines(auto fine, auto coarse, Index F, Index begin, Index end) {
 }  // namespace detail
 
 void pool_forward(reference&, auto coarse, auto fine) {
+  detail::check_contiguous(coarse, fine);
   const Index F = detail::resample_factor("pool", fine, coarse);
   detail::pool_cells(coarse, fine, F, 0, coarse.rows());
 }
 
 void pool_backward(reference&, auto dfine /* = */, auto dcoarse) {
+  detail::check_contiguous(dfine, dcoarse);
   const Index F = detail::resample_factor("pool backward", dfine, dcoarse);
   detail::spread_cells(dfine, dcoarse, F, 0, dcoarse.rows());
 }
 
 void upsample_forward(reference&, auto fine, auto coarse) {
+  detail::check_contiguous(fine, coarse);
   const Index F = detail::resample_factor("upsample", fine, coarse);
   detail::upsample_lines(fine, coarse, F, 0, fine.extent(0) * fine.extent(1));
 }
 
 void upsample_backward(reference&, auto dcoarse /* = */, auto dfine) {
+  detail::check_contiguous(dcoarse, dfine);
   constexpr Index C = detail::SameWidth<dfine.width, dcoarse.width>::value;
   using Sum = sum_of<decltype(dcoarse)>;
   const Index F = detail::resample_factor("upsample backward", dfine, dcoarse), height = dcoarse.extent(1), width = dcoarse.extent(2);

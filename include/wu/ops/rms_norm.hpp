@@ -10,10 +10,12 @@
 namespace wu {
 
 void rms_norm_forward(reference&, auto y, auto inv_rms, auto x, auto gain, double eps = 1e-6) {
+  detail::check_contiguous(y, inv_rms, x, gain);
   constexpr Index C = detail::SameWidth<x.width, y.width>::value;
-  static_assert(gain.size() == C, "rms norm: the gain must have one value for each channel of x");
+  static_assert(detail::SameWidth<gain.width, C>::value == C);
   using Sum = sum_of<decltype(x)>;
   check_rows("rms norm", x, y);
+  detail::check_sizes("rms norm, inv_rms", x.rows(), inv_rms.size());
   for (Index r = 0; r < x.rows(); ++r) {
     Sum square = 0;
     for (Index c = 0; c < C; ++c) square += Sum(x[r * C + c]) * Sum(x[r * C + c]);
@@ -24,10 +26,13 @@ void rms_norm_forward(reference&, auto y, auto inv_rms, auto x, auto gain, doubl
 }
 
 void rms_norm_backward(reference&, auto dx /* = */, auto dgain /* += */, auto dy, auto x, auto inv_rms, auto gain) {
-  constexpr Index C = detail::SameWidth<x.width, dy.width>::value;
+  detail::check_contiguous(dx, dgain, dy, x, inv_rms, gain);
+  constexpr Index C = detail::SameWidth<detail::SameWidth<x.width, dy.width>::value, gain.width>::value;
+  static_assert(detail::SameWidth<detail::SameWidth<dx.width, dgain.width>::value, C>::value == C);
   using Sum = sum_of<decltype(x)>;
   check_rows("rms norm backward", x, dy);
   if (dx.data) check_rows("rms norm backward", x, dx);
+  detail::check_sizes("rms norm backward, inv_rms", x.rows(), inv_rms.size());
   for (Index r = 0; r < x.rows(); ++r) {
     const Sum inverse = inv_rms[r];
     Sum along = 0;
