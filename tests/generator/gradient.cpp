@@ -94,6 +94,23 @@ BOOST_AUTO_TEST_CASE(a_request_alone_gets_the_tokens_it_gets_in_a_batch) {
   }
 }
 
+BOOST_AUTO_TEST_CASE(saved_bytes_are_what_forward_takes) {
+  const auto check_one = []<class G>(G, Index samples, Index rows) {
+    Weights<G, double> weights;
+    const auto condition = test::random_values(samples * rows * G::input, "condition");
+    auto tokens = test::poisoned(samples * Tokens::values);
+    Workspace ws;
+    reference ctx;
+    G::template forward<double>(ctx, ws, {tokens.data(), samples}, View<const double, dyn, dyn, G::input>(condition.data(), samples, rows), weights.frozen());
+    BOOST_CHECK_EQUAL(ws.peak_bytes(), G::template saved_bytes<double>(samples, rows));
+  };
+  using Two = Generator<Tokens, Width<12>, HeadWidth<4>, Blocks<2>, JoinedRanks<2>, ConditionWidth<7>>;
+  using Paper = Generator<Tokens, Width<24>, HeadWidth<8>, Blocks<1>, JoinedRanks<4>, ConditionWidth<7>, PaperOrder, CrossRotary::paper>;
+  for (const Index samples : {1, 2, 3})
+    for (const Index rows : {1, 5}) check_one(Two{}, samples, rows), check_one(Paper{}, samples, rows), check_one(OneAxisEach{}, samples, rows);
+  static_assert(Two::saved_bytes<float>(2, 5) < Two::saved_bytes<double>(2, 5));
+}
+
 BOOST_AUTO_TEST_CASE(attention_over_layer_and_rank_keeps_tokens_apart) {
   // Without the other ways between positions (cross attention sees only the condition), a token depends on its own prior alone.
   Problem<NotContiguous> problem;

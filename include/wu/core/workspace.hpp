@@ -30,8 +30,12 @@ class Workspace {
   }
 
   template <class T>
-  T* take_values(Index count) {
-    return reinterpret_cast<T*>(take_bytes(static_cast<std::size_t>(checked_count<T>(count)) * sizeof(T)));
+  T* take_values(Index count) { return reinterpret_cast<T*>(take_bytes(bytes_of<T>(checked_count<T>(count)))); }
+
+  /// What `count` values of T take: whole lines of `alignment` bytes. Modules add these up to say what they keep.
+  template <class T>
+  static constexpr std::size_t bytes_of(Index count) {
+    return (static_cast<std::size_t>(count) * sizeof(T) + alignment - 1) / alignment * alignment;
   }
 
   /// Everything taken after its construction is given back when it ends.
@@ -54,7 +58,6 @@ class Workspace {
 
  private:
   std::byte* take_bytes(std::size_t bytes) {
-    bytes = (bytes + alignment - 1) / alignment * alignment;
     while (chunk_ < chunks_.size() && used_ + bytes > static_cast<std::size_t>(chunks_[chunk_].size())) ++chunk_, used_ = 0;
     if (chunk_ == chunks_.size()) add_chunk(std::max(bytes, std::max(std::size_t{1} << 20, last_chunk() * 2)));
     std::byte* memory = chunks_[chunk_].data() + used_;

@@ -96,9 +96,15 @@ struct GeneratorBlock<BlockOrder<Attentions...>, G, C, HeadWidth> {
     typename Hidden::template Saved<T> hidden;
   };
 
-  /// Values kept for backward per position (the condition's k and v come on top, 2 C per condition row and block).
-  static constexpr Index saved_per_position =
-      static_cast<Index>(self_count) * 7 * C + 5 * C + (2 * hidden + 3 * C) + static_cast<Index>(self_count + 1) * (C / HeadWidth) + static_cast<Index>(self_count) + 2;
+  /// The bytes that forward takes from the workspace and keeps for backward, for so many rows of y, x and u.
+  template <class T>
+  static constexpr std::size_t saved_bytes(Index rows, Index x_rows, Index condition_rows) {
+    const auto wide = [](Index n) { return Workspace::bytes_of<T>(n * C); };
+    const auto norm = [&](Index n) { return wide(n) + Workspace::bytes_of<accumulator_t<T>>(n); };
+    const std::size_t self = norm(x_rows) + Cross::template saved_bytes<T>(x_rows, x_rows) + wide(x_rows);
+    const std::size_t cross = norm(rows) + Cross::template saved_bytes<T>(rows, condition_rows) + wide(rows);
+    return self_count * self + (x_rows != rows ? wide(rows) : 0) + cross + norm(rows) + Hidden::template saved_bytes<T>(rows);
+  }
 
   /// x: as many rows as y, or those of one sample, which then stands for every sample.
   template <class T>

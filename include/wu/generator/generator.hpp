@@ -44,6 +44,16 @@ struct Generator {
   using Block = GeneratorBlock<Order, Grid, C, D>;
   using Start = Prior<n, h, r, c, a>;
   static constexpr std::size_t cross_axes = Positions == CrossRotary::paper ? 3 : 2;
+  /// The cross attention's rotary axes; a condition's rows are numbered from max(h, w) on.
+  static constexpr std::array<RotaryAxis, cross_axes> query_axes = [] {
+    if constexpr (Positions == CrossRotary::paper) return std::array{RotaryAxis{D / 2, h * w, n, 0}, RotaryAxis{D / 4, w, h, 0}, RotaryAxis{D / 4, 1, w, 0}};
+    else return std::array{RotaryAxis{D / 2, h * w, n, 0}, RotaryAxis{D / 2, 1, h * w, 0}};
+  }();
+  static constexpr std::array<RotaryAxis, cross_axes> key_axes(Index condition_length) {
+    std::array<RotaryAxis, cross_axes> axes = query_axes;
+    for (RotaryAxis& axis : axes) axis = {axis.width, 1, condition_length, std::max(h, w)};
+    return axes;
+  }
 
   template <class T>
   struct Parameters {
@@ -96,6 +106,22 @@ struct Generator {
     for (std::size_t k = 0; k < Block::self_count; ++k) o.self_attention += self_blocks * 4 * p * width * static_cast<double>(Block::attended(k));
     o.cross_attention = b * static_cast<double>(N) * 4 * p * width * L;
     return o;
+  }
+
+  /// The bytes that forward takes from the workspace and keeps for backward; a device's own scratch is not counted.
+  template <class T>
+  static constexpr std::size_t saved_bytes(Index batch, Index condition_length) {
+    const Index rows = batch * positions, condition_rows = batch * condition_length;
+    const auto wide = [](Index count) { return Workspace::bytes_of<T>(count * C); };
+    const auto norm = [&](Index count) { return wide(count) + Workspace::bytes_of<accumulator_t<T>>(count); };
+    std::size_t sum = wide(condition_rows) + norm(condition_rows);  // hidden, u
+    sum += Rotary<T, cross_axes>::bytes(query_axes) + Rotary<T, cross_axes>::bytes(key_axes(condition_length));
+    [&]<std::size_t... K>(std::index_sequence<K...>) {
+      ((sum += Rotary<T, Block::template Self<K>::rotary_axes.size()>::bytes(Block::template Self<K>::rotary_axes)), ...);
+    }(std::make_index_sequence<Block::self_count>{});
+    sum += wide(positions) + norm(positions);  // the prior and its sum
+    for (Index i = 0; i < N; ++i) sum += wide(rows) + Block::template saved_bytes<T>(rows, i == 0 ? positions : rows, condition_rows);
+    return sum + norm(rows);  // the last norm
   }
 
   template <class T> using Shared = typename Block::template Shared<T, cross_axes, cross_axes>;
@@ -185,14 +211,8 @@ struct Generator {
         shared.rows[K] = Block::template Self<K>::rows(b), shared.rows_of_one[K] = Block::template Self<K>::rows(1)),
        ...);
     }(std::make_index_sequence<Block::self_count>{});
-    const Index s = std::max(h, w);
-    if constexpr (Positions == CrossRotary::paper) {
-      shared.cross_q = Rotary<T, 3>::make(ws, {RotaryAxis{D / 2, h * w, n, 0}, RotaryAxis{D / 4, w, h, 0}, RotaryAxis{D / 4, 1, w, 0}});
-      shared.cross_k = Rotary<T, 3>::make(ws, {RotaryAxis{D / 2, 1, L, s}, RotaryAxis{D / 4, 1, L, s}, RotaryAxis{D / 4, 1, L, s}});
-    } else {
-      shared.cross_q = Rotary<T, 2>::make(ws, {RotaryAxis{D / 2, h * w, n, 0}, RotaryAxis{D / 2, 1, h * w, 0}});
-      shared.cross_k = Rotary<T, 2>::make(ws, {RotaryAxis{D / 2, 1, L, s}, RotaryAxis{D / 2, 1, L, s}});
-    }
+    shared.cross_q = Rotary<T, cross_axes>::make(ws, query_axes);
+    shared.cross_k = Rotary<T, cross_axes>::make(ws, key_axes(L));
     shared.cross_rows.query_group.push({b, positions});
     shared.cross_rows.query.push({positions, 1});
     shared.cross_rows.key_group.push({b, L});

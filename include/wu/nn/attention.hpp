@@ -26,8 +26,12 @@ struct Attention {
     View<const T, dyn, C> x, u;
     View<T, dyn, C> q, k, v, mixed;
     View<accumulator_t<T>, dyn, heads> lse;
-    static constexpr Index values_per_query = 2 * C, values_per_key = 2 * C;
   };
+  /// What forward takes from the workspace and keeps, for so many rows of x and of u. A device's own scratch is not counted.
+  template <class T>
+  static constexpr std::size_t saved_bytes(Index rows, Index memory_rows) {
+    return 2 * Workspace::bytes_of<T>(rows * C) + 2 * Workspace::bytes_of<T>(memory_rows * C) + Workspace::bytes_of<accumulator_t<T>>(rows * heads);
+  }
 
   template <class T>
   static Saved<T> forward(auto& ctx, Workspace& ws, View<T, dyn, C> y, View<const T, dyn, C> x, View<const T, dyn, C> u,

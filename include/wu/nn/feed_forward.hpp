@@ -20,8 +20,10 @@ struct FeedForward {
   struct Saved {
     View<const T, dyn, C> x;
     View<T, dyn, Hidden> up, activated;
-    static constexpr Index values_per_row = 2 * Hidden;
   };
+  /// What forward takes from the workspace and keeps.
+  template <class T>
+  static constexpr std::size_t saved_bytes(Index rows) { return 2 * Workspace::bytes_of<T>(rows * Hidden); }
 
   template <class T>
   static Saved<T> forward(auto& ctx, Workspace& ws, View<T, dyn, C> y, View<const T, dyn, C> x, const Parameters<const T>& p) {

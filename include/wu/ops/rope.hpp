@@ -47,6 +47,12 @@ struct Rotary {
     }
     return rotary;
   }
+  /// What make() takes from the workspace.
+  static constexpr std::size_t bytes(const std::array<RotaryAxis, N>& axes) {
+    std::size_t sum = 0;
+    for (const RotaryAxis& axis : axes) sum += 2 * Workspace::bytes_of<T>(axis.positions * axis.width);
+    return sum;
+  }
 };
 
 namespace detail {
