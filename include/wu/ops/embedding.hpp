@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <cstdint>
 #include <span>
+#include <type_traits>
 
 #include "wu/ops/reference.hpp"
 
@@ -31,6 +32,12 @@ void embedding_backward(reference&, auto dtable /* += */, auto dy, std::span<con
   detail::check_ids(ids, dy.rows(), dtable.rows());
   if (!dtable.data) return;
   using Sum = sum_of<decltype(dy)>;
+  if constexpr (std::is_same_v<value_of<decltype(dtable)>, Sum>) {
+    for (std::size_t k = 0; k < ids.size(); ++k)
+      for (Index c = 0; c < C; ++c) dtable.row(ids[k])[c] += Sum(dy.row(static_cast<Index>(k))[c]);
+    return;
+  }
+  // A narrow table: what one id gets is summed before it is rounded.
   for (auto id = ids.begin(); id != ids.end(); ++id) {
     if (std::find(ids.begin(), id, *id) != id) continue;  // its first row has summed for all of them
     Sum sum[C] = {};
