@@ -8,7 +8,7 @@ usage: scripts/demo.sh [--photos DIR] [--held-out DIR] [--out DIR] [--minutes M]
   --photos DIR    photographs to train on, PNG or JPEG; without: pictures are drawn
   --held-out DIR  photographs to measure and draw on, never trained on; without: every tenth of --photos
   --out DIR       where results go (default: ./out)
-  --minutes M     how long to train (default: 5.5)
+  --minutes M     how long to train (default: 5.8)
   --resume        go on with a training that was stopped
   -h, --help      this text
 Relative paths start from the folder that you are in.

@@ -30,7 +30,7 @@ struct TrainOptions {
   std::optional<fs::path> photos, held_out;
   fs::path backbone = "models/edit/backbone.safetensors", model = "out/model";
   Index steps = 0;         ///< 0: as many as fit into `minutes`, measured at the start
-  double minutes = 5.5;
+  double minutes = 5.8;
   Index requests = 24, crops = 1;
   double rate = 3e-3;
   std::uint64_t seed = 1;
