@@ -32,8 +32,10 @@ struct Frozen {
 };
 
 // ---- trained: the functional memory -----------------------------------------------------------------------------------------
-using Condition = wu::condition::Hybrid<wu::condition::ImageEncoder<view_size, /*patch*/ 16, /*width*/ 64, /*head width*/ 16, /*blocks*/ 2>,
-                                        wu::condition::TextEncoder</*vocabulary*/ 2048, /*length*/ 24, /*width*/ 64, /*head width*/ 16, /*blocks*/ 1>>;
+using ConditionText = wu::condition::TextEncoder</*vocabulary*/ 2048, /*length*/ 24, /*width*/ 64, /*head width*/ 16, /*blocks*/ 1>;
+using Condition = wu::condition::Hybrid<wu::condition::ImageEncoder<view_size, /*patch*/ 16, /*width*/ 64, /*head width*/ 16, /*blocks*/ 2>, ConditionText>;
+static_assert(ConditionText::vocabulary == BackboneText::vocabulary && ConditionText::length == BackboneText::length,
+              "one list of word pieces serves both text encoders: they must have the same vocabulary and length");
 using Generator = wu::Generator<Backbone::Tokens, wu::Width<64>, wu::HeadWidth<16>, wu::Blocks<2>, wu::JoinedRanks<1>, wu::ConditionWidth<Condition::width>,
                                 wu::BlockOrder<wu::FactorizedAttention<"self_attn_n", "layer">, wu::FactorizedAttention<"self_attn_rank", "rank">>>;
 

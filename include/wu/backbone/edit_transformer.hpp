@@ -3,9 +3,10 @@
 //     c = SiLU(time(t) + instruction(text))                              e = 2 x 2 pixels of x_t and source, 24 values
 //     layer l:  x += pixel.in(e)          tokens += token.in(pool(x))          tokens = TokenBlock(tokens, c)
 //               x = PixelBlock(x, tokens)                    edit += pixel.out(x)
-// Every layer reads the input and writes to the output itself, so that all linear layers stand in equal layers and each takes
-// an adapter. Pictures: (b, H, W, 3), H and W multiples of 8, values in about [-1, 1]. The edit is a residual: 0 leaves the
-// picture alone; DiffusionStep makes the velocity from it.
+// Every layer reads the input and writes to the output itself, so that all linear layers on pictures and tokens stand in equal
+// layers and each takes an adapter; those that see only time and instruction (time, instruction, modulation) take none.
+// Pictures: (b, H, W, 3), H and W multiples of 8, values in about [-1, 1]. The edit is a residual: 0 leaves the picture alone;
+// DiffusionStep makes the velocity from it.
 #pragma once
 
 #include <array>
