@@ -136,6 +136,11 @@ int train(const TrainOptions& options) {
   std::cerr << "training " << MemoryWeights::count << " parameters (" << Generator::parameter_count << " of the generator) for " << settings.steps << " steps of "
             << settings.requests << " requests with " << settings.crops << " tiles each; " << pictures.description << "\n";
 
+  if (!options.resume && fs::exists(checkpoint)) {
+    const fs::path aside = checkpoint.string() + ".old";
+    fs::rename(checkpoint, aside);
+    std::cerr << "a training that was stopped is kept in " << aside.string() << "; rename it back and use --resume to go on with it\n";
+  }
   Progress progress("step");
   auto facts = [&] {
     return Facts{{"what", "wu-edit memory"}, {"path", path_name(path)}, {"steps", std::to_string(settings.steps)}, {"requests", std::to_string(settings.requests)},

@@ -88,6 +88,14 @@ BOOST_AUTO_TEST_CASE(a_save_that_is_cut_short_leaves_the_checkpoint_to_resume_fr
   check_equals_undisturbed_training(copy.model);
 }
 
+BOOST_AUTO_TEST_CASE(a_new_training_puts_the_checkpoint_of_a_stopped_one_aside) {
+  const Copy copy;
+  const std::string before = bytes_of(copy.checkpoint);
+  check_done(wu_edit(train_arguments(copy.model)));
+  BOOST_TEST(bytes_of(copy.checkpoint.string() + ".old") == before);
+  check_equals_undisturbed_training(copy.model);
+}
+
 BOOST_AUTO_TEST_CASE(without_a_checkpoint_there_is_nothing_to_resume) {
   const Scratch scratch;
   check_refused(wu_edit(resume_arguments(scratch / "model")), {"training.safetensors", "No such file or directory"});
