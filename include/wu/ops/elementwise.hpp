@@ -36,7 +36,8 @@ inline void check_copies(const char* what, Index all, Index one) {
 void broadcast_rows_forward(reference&, auto y, auto x) {
   detail::check_contiguous(y, x);
   detail::check_copies("broadcast rows", y.size(), x.size());
-  for (Index k = 0; k < y.size(); k += x.size()) std::copy_n(x.data, x.size(), y.data + k);
+  const Index copies = y.size() / x.size();
+  for (Index i = 0; i < copies; ++i) std::copy_n(x.data, x.size(), y.data + i * x.size());
 }
 
 void broadcast_rows_backward(reference&, auto dx /* += */, auto dy) {
