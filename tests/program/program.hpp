@@ -140,7 +140,7 @@ Arguments train_arguments(const fs::path& model);
 Arguments resume_arguments(const fs::path& model);
 /// `wu-edit edit` of the one picture.
 Arguments edit_arguments(const fs::path& out);
-/// `wu-edit report` on the held-out picture, as short as it can be.
+/// `wu-edit report` on the held-out pictures, as short as it can be.
 Arguments report_arguments(const fs::path& out);
 
 /// The arguments with another value for an option that is among them.

@@ -3,6 +3,7 @@
 #include <boost/test/unit_test.hpp>
 
 #include <algorithm>
+#include <system_error>
 
 #include "program.hpp"
 
@@ -94,6 +95,29 @@ BOOST_AUTO_TEST_CASE(a_new_training_puts_the_checkpoint_of_a_stopped_one_aside) 
   check_done(wu_edit(train_arguments(copy.model)));
   BOOST_TEST(bytes_of(copy.checkpoint.string() + ".old") == before);
   check_equals_undisturbed_training(copy.model);
+}
+
+BOOST_AUTO_TEST_CASE(a_model_that_cannot_be_written_after_the_last_step_stays_in_the_checkpoint) {
+  // What is in the way has to come after the program looked for it and before it saves; where it comes too late, once more.
+  for (int attempt = 0; attempt < 10; ++attempt) {
+    const Copy copy;
+    const fs::path generator = copy.model / "generator.safetensors";
+    Program program(resume_arguments(copy.model));
+    BOOST_TEST_REQUIRE(program.says("training "));
+    std::error_code too_late;
+    fs::remove(generator, too_late);
+    fs::create_directory(generator, too_late);
+    const Ended ended = program.end();
+    if (ended.code == 0) continue;
+
+    check_gave_up(ended, {generator.string(), "found a folder of that name"});
+    BOOST_TEST(metadata(copy.checkpoint, "steps done") == std::to_string(training_steps));
+    fs::remove(generator);
+    check_done(wu_edit(resume_arguments(copy.model)));  // with no step left to do
+    check_equals_undisturbed_training(copy.model);
+    return;
+  }
+  BOOST_ERROR("the program always came to its end too early, so this checks nothing");
 }
 
 BOOST_AUTO_TEST_CASE(without_a_checkpoint_there_is_nothing_to_resume) {
