@@ -2,12 +2,13 @@
 // is written beside the old one and renamed over it: a save that is cut short leaves the old file readable.
 #pragma once
 
-#include <charconv>
 #include <filesystem>
+#include <iostream>
 #include <map>
 #include <string>
 
 #include "edit/network.hpp"
+#include "edit/numbers.hpp"
 #include "wu/io/parameters.hpp"
 #include "wu/train/training.hpp"
 
@@ -15,29 +16,21 @@ namespace edit {
 
 using Facts = std::map<std::string, std::string>;
 
-/// The metadata entry `key` of a file. Throws wu::FileError that names both if it is missing.
-inline std::string fact(const wu::io::SafeTensors& file, const std::string& key) {
-  const auto found = file.metadata().find(key);
-  if (found == file.metadata().end())
-    throw wu::FileError(wu::message(file.file(), ": expected the metadata entry '", key, "', found none; was this file written by wu-edit?"));
+/// The entry `key` of a file's metadata. Throws wu::FileError that names both if it is missing.
+inline std::string fact(const std::filesystem::path& file, const Facts& facts, const std::string& key) {
+  const auto found = facts.find(key);
+  if (found == facts.end())
+    throw wu::FileError(wu::message(file.string(), ": expected the metadata entry '", key, "', found none; was this file written by wu-edit?"));
   return found->second;
 }
 
 /// The same as a number.
 template <class T>
-T number(const wu::io::SafeTensors& file, const std::string& key, T at_least = 0) {
-  const std::string text = fact(file, key);
-  T value{};
-  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
-  if (error == std::errc{} && end == text.data() + text.size() && value >= at_least) return value;
-  throw wu::FileError(wu::message(file.file(), ": expected a number of at least ", at_least, " in the metadata entry '", key, "', found '", text, "'"));
-}
-
-/// The shortest text that number() reads as the same value: a run that goes on must not go on with a rounded rate.
-template <class T>
-std::string exact(T value) {
-  char text[64];
-  return {text, std::to_chars(text, text + sizeof text, value).ptr};
+T number(const std::filesystem::path& file, const Facts& facts, const std::string& key, T at_least = 0) {
+  const std::string text = fact(file, facts, key);
+  const auto value = parse_number<T>(text);
+  if (value && *value >= at_least) return *value;
+  throw wu::FileError(wu::message(file.string(), ": expected a number of at least ", at_least, " in the metadata entry '", key, "', found '", text, "'"));
 }
 
 template <class Module>
@@ -85,9 +78,17 @@ Facts load_checkpoint(const std::filesystem::path& path, wu::train::Training<Mod
   for (const std::string& name : file.names())
     if (!name.starts_with("values.") && !name.starts_with("first.") && !name.starts_with("second."))
       throw wu::FileError(wu::message(file.file(), ": expected the tensors of a checkpoint, found '", name, "' too"));
-  loaded.step = number<wu::Index>(file, "steps done");
+  const Facts facts{file.metadata().begin(), file.metadata().end()};
+  loaded.step = number<wu::Index>(path, facts, "steps done");
   run = std::move(loaded);
-  return {file.metadata().begin(), file.metadata().end()};
+  return facts;
+}
+
+/// Says that a run ended before its last step and how to go on. `why`: empty if somebody asked for it. Returns the exit code.
+inline int stopped_early(const std::string& why, wu::Index step, wu::Index steps, const std::filesystem::path& checkpoint) {
+  std::cerr << "wu-edit: " << (why.empty() ? "stopped" : why) << "; the weights after step " << step << " of " << steps << " are kept in " << checkpoint.string()
+            << "; the same command with --resume goes on from there\n";
+  return why.empty() ? 130 : 1;
 }
 
 }  // namespace edit

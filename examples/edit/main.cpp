@@ -1,11 +1,11 @@
 // wu-edit: a functional memory for photographs, from pre-training to the report.
 #include <CLI/CLI.hpp>
 
-#include <charconv>
 #include <cmath>
 #include <iostream>
 
 #include "edit/commands.hpp"
+#include "edit/numbers.hpp"
 #include "wu/core/error.hpp"
 #include "wu/core/version.hpp"
 
@@ -16,10 +16,8 @@ namespace {
 template <class T>
 CLI::Validator number(std::string wanted, bool (*fits)(T)) {
   auto check = [wanted, fits](std::string& text) {
-    T value{};
-    const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
-    const bool whole = error == std::errc{} && end == text.data() + text.size();
-    return whole && fits(value) ? std::string() : wu::message("expected ", wanted, ", found '", text, "'");
+    const auto value = edit::parse_number<T>(text);
+    return value && fits(*value) ? std::string() : wu::message("expected ", wanted, ", found '", text, "'");
   };
   return {check, ""};
 }

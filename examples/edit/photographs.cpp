@@ -25,10 +25,6 @@ Image fitted(const Image& whole) {
   return resize(image, size(image.width), size(image.height));
 }
 
-}  // namespace
-
-namespace {
-
 /// At most `most` of the files, evenly spread over the list.
 std::vector<std::filesystem::path> some_of(const std::vector<std::filesystem::path>& files, std::size_t most) {
   if (files.size() <= most) return files;

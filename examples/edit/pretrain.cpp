@@ -113,9 +113,7 @@ int pretrain(const PretrainOptions& options) {
   if (run.step < options.steps) {
     save_checkpoint(checkpoint, run, facts);
     progress.end_line();
-    std::cerr << "wu-edit: " << (stopped.empty() ? "stopped" : stopped) << "; the weights after step " << run.step << " of " << options.steps << " are kept in " << checkpoint.string()
-              << "; the same command with --resume goes on from there\n";
-    return stopped.empty() ? 130 : 1;
+    return stopped_early(stopped, run.step, options.steps, checkpoint);
   }
   save_weights(options.out, run.values, facts);
   fs::remove(checkpoint);

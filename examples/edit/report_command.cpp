@@ -116,9 +116,8 @@ int report(const ReportOptions& options) {
       out.rows.push_back({method, std::string(name(task)), m.n, m.source / m.n, m.psnr / m.n, m.ssim / m.n});
     }
   auto text = [&](const char* key) { return trained.contains(key) ? trained.at(key) : std::string("0"); };
-  const auto file = wu::io::SafeTensors::open(memory_file.string());
-  out.train_seconds = number<double>(file, "train seconds");
-  out.steps = number<long>(file, "steps");
+  out.train_seconds = number<double>(memory_file, trained, "train seconds");
+  out.steps = number<long>(memory_file, trained, "steps");
   out.generator_parameters = Generator::parameter_count;
   out.adapter_values = Tokens::adapter_values;
   out.facts = {{"probability path", path_name(how.path) + ", " + std::to_string(how.steps) + (how.steps == 1 ? " step" : " steps")},

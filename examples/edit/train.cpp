@@ -75,13 +75,12 @@ int train(const TrainOptions& options) {
   Facts before;
   if (options.resume) {
     before = load_checkpoint(checkpoint, run);
-    const auto file = wu::io::SafeTensors::open(checkpoint.string());
-    settings.steps = number<Index>(file, "steps", 1), settings.requests = number<Index>(file, "requests", 1), settings.crops = number<Index>(file, "crops", 1);
-    settings.seed = number<std::uint64_t>(file, "seed"), settings.rate = number<double>(file, "rate");
-    seconds_before = number<double>(file, "train seconds");
+    settings.steps = number<Index>(checkpoint, before, "steps", 1), settings.requests = number<Index>(checkpoint, before, "requests", 1);
+    settings.crops = number<Index>(checkpoint, before, "crops", 1), settings.seed = number<std::uint64_t>(checkpoint, before, "seed");
+    settings.rate = number<double>(checkpoint, before, "rate"), seconds_before = number<double>(checkpoint, before, "train seconds");
     std::istringstream losses(before["losses"]);
     for (double loss; losses >> loss;) note(loss);
-    if (fact(file, "backbone hash") != std::to_string(backbone_hash))
+    if (fact(checkpoint, before, "backbone hash") != std::to_string(backbone_hash))
       throw wu::FileError(wu::message(checkpoint.string(), ": was trained on another backbone than ", options.backbone.string()));
   } else initialise(run.values, options.seed);
 
@@ -177,9 +176,7 @@ int train(const TrainOptions& options) {
   if (run.step < settings.steps) {
     save();
     progress.end_line();
-    std::cerr << "wu-edit: " << (stopped.empty() ? "stopped" : stopped) << "; the weights after step " << run.step << " of " << settings.steps << " are kept in " << checkpoint.string()
-              << "; the same command with --resume goes on from there\n";
-    return stopped.empty() ? 130 : 1;
+    return stopped_early(stopped, run.step, settings.steps, checkpoint);
   }
   if (hash(frozen) != backbone_hash) throw wu::Error("the frozen backbone was changed by training; this is a defect of the program");
   Facts done = facts();

@@ -22,6 +22,22 @@ Request request(Task task, std::uint64_t index) {
   return r;
 }
 
+/// New networks and two requests of one tile each, for a step on the bridge.
+struct TwoRequests {
+  FrozenWeights frozen;
+  MemoryWeights memory, gradients;
+  Network network{1};
+  std::vector<Request> requests{request(Task::blur, 0), request(Task::age, 1)};
+  const std::vector<double> t{0, 0};
+  wu::Index worst = -1;
+
+  TwoRequests() {
+    initialise(frozen, 1);
+    initialise(memory, 1);
+  }
+  double loss() { return network.memory_loss(frozen, memory.frozen(), gradients.view(), requests, {.t = t, .noise_seed = 1}, worst); }
+};
+
 }  // namespace
 
 BOOST_AUTO_TEST_CASE(a_new_generator_leaves_the_frozen_backbone_alone) {
@@ -66,33 +82,18 @@ BOOST_AUTO_TEST_CASE(training_moves_the_memory_downhill_and_never_the_backbone) 
 }
 
 BOOST_AUTO_TEST_CASE(a_request_that_is_not_finite_is_named) {
-  FrozenWeights frozen;
-  MemoryWeights memory, gradients;
-  initialise(frozen, 1);
-  initialise(memory, 1);
-  Network network(1);
-  std::vector<Request> requests{request(Task::blur, 0), request(Task::age, 1)};
-  requests[1].tiles.target[5] = std::nanf("");
-  const std::vector<double> t(2, 0);
-  wu::Index worst = 0;
-  const double loss = network.memory_loss(frozen, memory.frozen(), gradients.view(), requests, {.t = t, .noise_seed = 1}, worst);
-  BOOST_CHECK(!std::isfinite(loss));
-  BOOST_CHECK_EQUAL(worst, 1);
+  TwoRequests step;
+  step.requests[1].tiles.target[5] = std::nanf("");
+  BOOST_CHECK(!std::isfinite(step.loss()));
+  BOOST_CHECK_EQUAL(step.worst, 1);
 }
 
 BOOST_AUTO_TEST_CASE(adapters_that_are_not_finite_name_their_request) {
-  FrozenWeights frozen;
-  MemoryWeights memory, gradients;
-  initialise(frozen, 1);
-  initialise(memory, 1);
-  Network network(1);
-  std::vector<Request> requests{request(Task::blur, 0), request(Task::age, 1)};
-  requests[1].view[7] = std::nanf("");
-  const std::vector<double> t(2, 0);
-  wu::Index worst = -1;
-  BOOST_CHECK(std::isnan(network.memory_loss(frozen, memory.frozen(), gradients.view(), requests, {.t = t}, worst)));
-  BOOST_CHECK_EQUAL(worst, 1);
-  BOOST_CHECK(std::ranges::all_of(gradients.flat(), [](float g) { return g == 0; }));
+  TwoRequests step;
+  step.requests[1].view[7] = std::nanf("");
+  BOOST_CHECK(std::isnan(step.loss()));
+  BOOST_CHECK_EQUAL(step.worst, 1);
+  BOOST_CHECK(std::ranges::all_of(step.gradients.flat(), [](float g) { return g == 0; }));
 }
 
 BOOST_AUTO_TEST_CASE(short_instructions_are_repeated_and_bad_ones_refused) {
