@@ -10,8 +10,10 @@ namespace {
 
 using namespace wu;
 
-using Shape = AdaptedLayers<8, Adapted<"attn.qkv", 256, 768>, Adapted<"attn.out", 256, 256>, Adapted<"mlp.up", 256, 512>, Adapted<"mlp.down", 512, 256>>;
-using Model = Generator<Tokenizer<16, 128>::of<Shape>, Width<512>, HeadWidth<64>, Blocks<4>, JoinedRanks<4>, ConditionWidth<512>>;
+using Shape = AdaptedLayers<8, Adapted<"attn.qkv", 256, 768>, Adapted<"attn.out", 256, 256>, Adapted<"mlp.up", 256, 512>,
+                            Adapted<"mlp.down", 512, 256>>;
+using Model =
+    Generator<Tokenizer<16, 128>::of<Shape>, Width<512>, HeadWidth<64>, Blocks<4>, JoinedRanks<4>, ConditionWidth<512>>;
 static_assert(Model::h == 24 && Model::positions == 768);
 constexpr Index condition_length = 128;
 
@@ -26,7 +28,9 @@ struct Setup {
     fill_normal(View<float, dyn, 1>(condition.data(), condition.size()), 1, "condition", 1);
   }
   auto forward() {
-    return Model::forward<float>(ctx, ws, {tokens.data(), 1}, View<const float, dyn, dyn, Model::input>(condition.data(), 1, condition_length), weights.frozen());
+    return Model::forward<float>(ctx, ws, {tokens.data(), 1},
+                                 View<const float, dyn, dyn, Model::input>(condition.data(), 1, condition_length),
+                                 weights.frozen());
   }
 };
 
@@ -53,7 +57,8 @@ void generator_forward_backward(benchmark::State& state) {
   for (auto _ : state) {
     const Workspace::Scope scope(setup.ws);
     const auto saved = setup.forward();
-    Model::backward<float>(setup.ctx, setup.ws, {}, setup.gradients.view(), {setup.tokens.data(), 1}, saved, setup.weights.frozen());
+    Model::backward<float>(setup.ctx, setup.ws, {}, setup.gradients.view(), {setup.tokens.data(), 1}, saved,
+                           setup.weights.frozen());
     benchmark::DoNotOptimize(setup.gradients.flat().data());
   }
   report(state, 3 * Model::operations(1, condition_length).total(), threads);

@@ -20,7 +20,8 @@ using Facts = std::map<std::string, std::string>;
 inline std::string fact(const std::filesystem::path& file, const Facts& facts, const std::string& key) {
   const auto found = facts.find(key);
   if (found == facts.end())
-    throw wu::FileError(wu::message(file.string(), ": expected the metadata entry '", key, "', found none; was this file written by wu-edit?"));
+    throw wu::FileError(wu::message(file.string(), ": expected the metadata entry '", key,
+                                    "', found none; was this file written by wu-edit?"));
   return found->second;
 }
 
@@ -30,7 +31,8 @@ T number(const std::filesystem::path& file, const Facts& facts, const std::strin
   const std::string text = fact(file, facts, key);
   const auto value = parse_number<T>(text);
   if (value && *value >= at_least) return *value;
-  throw wu::FileError(wu::message(file.string(), ": expected a number of at least ", at_least, " in the metadata entry '", key, "', found '", text, "'"));
+  throw wu::FileError(wu::message(file.string(), ": expected a number of at least ", at_least, " in the metadata entry '",
+                                  key, "', found '", text, "'"));
 }
 
 template <class Module>
@@ -86,8 +88,8 @@ Facts load_checkpoint(const std::filesystem::path& path, wu::train::Training<Mod
 
 /// Says that a run ended before its last step and how to go on. `why`: empty if somebody asked for it. Returns the exit code.
 inline int stopped_early(const std::string& why, wu::Index step, wu::Index steps, const std::filesystem::path& checkpoint) {
-  std::cerr << "wu-edit: " << (why.empty() ? "stopped" : why) << "; the weights after step " << step << " of " << steps << " are kept in " << checkpoint.string()
-            << "; the same command with --resume goes on from there\n";
+  std::cerr << "wu-edit: " << (why.empty() ? "stopped" : why) << "; the weights after step " << step << " of " << steps
+            << " are kept in " << checkpoint.string() << "; the same command with --resume goes on from there\n";
   return why.empty() ? 130 : 1;
 }
 

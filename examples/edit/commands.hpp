@@ -29,7 +29,7 @@ int pretrain(const PretrainOptions& options);
 struct TrainOptions {
   std::optional<fs::path> photos, held_out;
   fs::path backbone = "models/edit/backbone.safetensors", model = "out/model";
-  Index steps = 0;         ///< 0: as many as fit into `minutes`, measured at the start
+  Index steps = 0;  ///< 0: as many as fit into `minutes`, measured at the start
   double minutes = 5.8;
   Index requests = 24, crops = 1;
   double rate = 3e-3;
@@ -44,7 +44,7 @@ struct EditOptions {
   std::string instruction;
   std::uint64_t seed = 0;
   int threads = 0;
-  bool base = false;       ///< the frozen backbone alone, to compare
+  bool base = false;  ///< the frozen backbone alone, to compare
 };
 int edit_image(const EditOptions& options);
 

@@ -15,7 +15,8 @@ int edit_image(const EditOptions& options) {
   const Image source = load_image(options.image);
   describe_request(request, source, options.instruction);
   const std::string extension = lower_extension(options.out);
-  if (extension != ".png" && extension != ".jpg" && extension != ".jpeg") throw wu::FileError(wu::message(options.out.string(), ": expected a name that ends in .png, .jpg or .jpeg"));
+  if (extension != ".png" && extension != ".jpg" && extension != ".jpeg")
+    throw wu::FileError(wu::message(options.out.string(), ": expected a name that ends in .png, .jpg or .jpeg"));
   FrozenWeights frozen;
   const Facts backbone = load_weights(options.model / "backbone.safetensors", frozen);
   Network network(options.threads);
@@ -33,7 +34,8 @@ int edit_image(const EditOptions& options) {
   how.progress = [&](double done) { progress.show(static_cast<long>(done * 100), 100, "percent"); };
   const Image result = network.sample(frozen, adapters.span(), request.pieces, source, how);
   save_image(options.out, result);
-  std::cout << options.out.string() << ": " << result.width << " x " << result.height << " pixels, " << progress.seconds() << " s\n";
+  std::cout << options.out.string() << ": " << result.width << " x " << result.height << " pixels, " << progress.seconds()
+            << " s\n";
   return 0;
 }
 

@@ -31,7 +31,8 @@ Image gaussian_blur(const Image& image, double sigma) {
   std::vector<float> weights;
   double total = 0;
   for (int i = -reach; i <= reach; ++i) total += std::exp(-i * i / (2 * sigma * sigma));
-  for (int i = -reach; i <= reach; ++i) weights.push_back(static_cast<float>(std::exp(-i * i / (2 * sigma * sigma)) / total));
+  for (int i = -reach; i <= reach; ++i)
+    weights.push_back(static_cast<float>(std::exp(-i * i / (2 * sigma * sigma)) / total));
   return filter_along(filter_along(image, weights, true), weights, false);
 }
 

@@ -86,7 +86,9 @@ std::vector<std::byte> read_file(const fs::path& file) {
   return bytes;
 }
 
-void write_file(const fs::path& file, std::span<const std::byte> bytes) { wu::io::write_file_atomically(file.string(), bytes); }
+void write_file(const fs::path& file, std::span<const std::byte> bytes) {
+  wu::io::write_file_atomically(file.string(), bytes);
+}
 
 void write_file(const fs::path& file, std::string_view text) { write_file(file, std::as_bytes(std::span(text))); }
 

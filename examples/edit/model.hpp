@@ -14,10 +14,11 @@ inline constexpr Index tile = 64;       ///< pixels along a side of what the bac
 inline constexpr int crop_side = 48;    ///< pixels along a side of a training tile: cheaper, and the backbone takes any size
 inline constexpr Index view_size = 64;  ///< the whole picture, resized, as the generator sees it
 inline constexpr Index rank = 8;
-inline constexpr double alpha = 1;      ///< the adapters' scale is alpha / rank
+inline constexpr double alpha = 1;  ///< the adapters' scale is alpha / rank
 
 // ---- frozen: pre-trained, kept in the repository --------------------------------------------------------------------------
-using BackboneText = wu::condition::TextEncoder</*vocabulary*/ 2048, /*length*/ 24, /*width*/ 64, /*head width*/ 16, /*blocks*/ 1>;
+using BackboneText =
+    wu::condition::TextEncoder</*vocabulary*/ 2048, /*length*/ 24, /*width*/ 64, /*head width*/ 16, /*blocks*/ 1>;
 using Backbone = wu::backbone::EditTransformer</*layers*/ 4, /*token width*/ 128, /*pixel width*/ 64, /*head width*/ 32,
                                                BackboneText::width, rank, /*adapter token width*/ 128>;
 
@@ -32,12 +33,16 @@ struct Frozen {
 };
 
 // ---- trained: the functional memory -----------------------------------------------------------------------------------------
-using ConditionText = wu::condition::TextEncoder</*vocabulary*/ 2048, /*length*/ 24, /*width*/ 64, /*head width*/ 16, /*blocks*/ 1>;
-using Condition = wu::condition::Hybrid<wu::condition::ImageEncoder<view_size, /*patch*/ 16, /*width*/ 64, /*head width*/ 16, /*blocks*/ 2>, ConditionText>;
+using ConditionText =
+    wu::condition::TextEncoder</*vocabulary*/ 2048, /*length*/ 24, /*width*/ 64, /*head width*/ 16, /*blocks*/ 1>;
+using Condition = wu::condition::Hybrid<
+    wu::condition::ImageEncoder<view_size, /*patch*/ 16, /*width*/ 64, /*head width*/ 16, /*blocks*/ 2>, ConditionText>;
 static_assert(ConditionText::vocabulary == BackboneText::vocabulary && ConditionText::length == BackboneText::length,
               "one list of word pieces serves both text encoders: they must have the same vocabulary and length");
-using Generator = wu::Generator<Backbone::Tokens, wu::Width<64>, wu::HeadWidth<16>, wu::Blocks<2>, wu::JoinedRanks<1>, wu::ConditionWidth<Condition::width>,
-                                wu::BlockOrder<wu::FactorizedAttention<"self_attn_n", "layer">, wu::FactorizedAttention<"self_attn_rank", "rank">>>;
+using Generator = wu::Generator<
+    Backbone::Tokens, wu::Width<64>, wu::HeadWidth<16>, wu::Blocks<2>, wu::JoinedRanks<1>,
+    wu::ConditionWidth<Condition::width>,
+    wu::BlockOrder<wu::FactorizedAttention<"self_attn_n", "layer">, wu::FactorizedAttention<"self_attn_rank", "rank">>>;
 
 /// Condition encoders and generator: what training changes.
 struct Memory {
@@ -55,8 +60,10 @@ using Adapters = Backbone::Adapters<float>;
 /// Which probability path a backbone was trained on; kept in its file.
 enum class Path { bridge, flow };
 
-using BridgeStep = wu::diffusion::DiffusionStep<wu::diffusion::SourceBridge, wu::diffusion::Predicts::edit, wu::diffusion::LogMeanSquared>;
-using FlowStep = wu::diffusion::DiffusionStep<wu::diffusion::RectifiedFlow, wu::diffusion::Predicts::edit, wu::diffusion::LogMeanSquared>;
+using BridgeStep =
+    wu::diffusion::DiffusionStep<wu::diffusion::SourceBridge, wu::diffusion::Predicts::edit, wu::diffusion::LogMeanSquared>;
+using FlowStep =
+    wu::diffusion::DiffusionStep<wu::diffusion::RectifiedFlow, wu::diffusion::Predicts::edit, wu::diffusion::LogMeanSquared>;
 
 /// Calls f(Step{}) with the diffusion step of a path.
 template <class F>

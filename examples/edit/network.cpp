@@ -14,7 +14,9 @@ using Pixels = View<float, dyn, dyn, dyn, 3>;
 using ConstPixels = View<const float, dyn, dyn, dyn, 3>;
 constexpr Index tile_values = tile * tile * 3;
 
-Pixels take_pixels(wu::Workspace& ws, Index count, Index side = tile) { return ws.take<float, dyn, dyn, dyn, 3>(count, side, side); }
+Pixels take_pixels(wu::Workspace& ws, Index count, Index side = tile) {
+  return ws.take<float, dyn, dyn, dyn, 3>(count, side, side);
+}
 
 /// The instruction's features for the backbone: the mean over the text encoder's positions.   (b, width)
 struct InstructionPass {
@@ -22,7 +24,8 @@ struct InstructionPass {
   View<float, dyn, BackboneText::width> features, pooled;
 };
 
-InstructionPass encode(wu::cpu::Context& ctx, wu::Workspace& ws, std::span<const std::int32_t> pieces, const BackboneText::Parameters<const float>& p) {
+InstructionPass encode(wu::cpu::Context& ctx, wu::Workspace& ws, std::span<const std::int32_t> pieces,
+                       const BackboneText::Parameters<const float>& p) {
   const Index b = static_cast<Index>(pieces.size()) / BackboneText::length;
   InstructionPass pass;
   pass.features = ws.take<float, dyn, BackboneText::width>(b * BackboneText::length);
@@ -86,8 +89,8 @@ void describe_request(Request& request, const Image& source, std::string_view in
   std::transform(small.rgb.begin(), small.rgb.end(), request.view.begin(), [](float v) { return 2 * v - 1; });
 }
 
-double Network::pretrain_loss(const FrozenWeights& weights, FrozenWeights& gradients, const Tiles& tiles, std::span<const std::int32_t> pieces,
-                              const LossOptions& options) {
+double Network::pretrain_loss(const FrozenWeights& weights, FrozenWeights& gradients, const Tiles& tiles,
+                              std::span<const std::int32_t> pieces, const LossOptions& options) {
   const wu::Workspace::Scope scope(ws);
   const auto p = weights.frozen();
   const auto dp = gradients.view();
@@ -95,7 +98,8 @@ double Network::pretrain_loss(const FrozenWeights& weights, FrozenWeights& gradi
   const auto& t = options.t;
   return with_step(options.path, [&](auto step) {
     using Step = decltype(step);
-    const ConstPixels source(tiles.source.data(), b, tiles.side, tiles.side), target(tiles.target.data(), b, tiles.side, tiles.side);
+    const ConstPixels source(tiles.source.data(), b, tiles.side, tiles.side),
+        target(tiles.target.data(), b, tiles.side, tiles.side);
     const auto pass = encode(ctx, ws, pieces, p.text);
     const auto x_0 = start<Step>(ws, source, options.noise_seed, 0);
     const auto x_t = take_pixels(ws, b, tiles.side), edit = take_pixels(ws, b, tiles.side);
@@ -103,7 +107,8 @@ double Network::pretrain_loss(const FrozenWeights& weights, FrozenWeights& gradi
     Step::interpolate(x_t, x_0, target, t);
     const auto saved = Backbone::forward<float>(ctx, ws, edit, x_t, source, t, pass.pooled, p.backbone, Adapters{});
     const auto each = ws.take<double, dyn>(b);
-    const double loss = Step::loss(ctx, ws, dedit, each, wu::as_const(edit), wu::as_const(x_t), source, x_0, target, t, {options.floor});
+    const double loss =
+        Step::loss(ctx, ws, dedit, each, wu::as_const(edit), wu::as_const(x_t), source, x_0, target, t, {options.floor});
     const auto dpooled = ws.take<float, dyn, BackboneText::width>(b);
     Backbone::backward<float>(ctx, ws, {}, dp.backbone, dpooled, dedit, saved, p.backbone, Adapters{});
     const auto dfeatures = ws.take<float, dyn, BackboneText::width>(b * BackboneText::length);
@@ -122,8 +127,9 @@ struct ConditionBatch {
 };
 ConditionBatch gather(wu::Workspace& ws, const std::vector<Request>& requests) {
   const Index b = static_cast<Index>(requests.size());
-  ConditionBatch batch{ws.take<float, dyn, dyn, dyn, 3>(b, view_size, view_size),
-                       {ws.take_values<std::int32_t>(b * BackboneText::length), static_cast<std::size_t>(b * BackboneText::length)}};
+  ConditionBatch batch{
+      ws.take<float, dyn, dyn, dyn, 3>(b, view_size, view_size),
+      {ws.take_values<std::int32_t>(b * BackboneText::length), static_cast<std::size_t>(b * BackboneText::length)}};
   for (Index k = 0; k < b; ++k) {
     const Request& r = requests[static_cast<std::size_t>(k)];
     std::copy(r.view.begin(), r.view.end(), batch.views.data + k * view_size * view_size * 3);
@@ -134,19 +140,22 @@ ConditionBatch gather(wu::Workspace& ws, const std::vector<Request>& requests) {
 
 }  // namespace
 
-double Network::memory_loss(const FrozenWeights& frozen, const MemoryWeights::Frozen& memory, const MemoryWeights::Values& gradients,
-                            const std::vector<Request>& requests, const LossOptions& options, Index& worst) {
+double Network::memory_loss(const FrozenWeights& frozen, const MemoryWeights::Frozen& memory,
+                            const MemoryWeights::Values& gradients, const std::vector<Request>& requests,
+                            const LossOptions& options, Index& worst) {
   const wu::Workspace::Scope scope(ws);
   const Index b = static_cast<Index>(requests.size());
   const auto p = frozen.frozen();
   const auto batch = gather(ws, requests);
   const auto u = ws.take<float, dyn, dyn, Condition::width>(b, Condition::length);
   const auto condition = Condition::forward<float>(ctx, ws, u, batch.views, batch.pieces, memory.condition);
-  const Tokens::Tokens<float> tokens(ws.take_values<float>(b * Tokens::values), b), dtokens(ws.take_values<float>(b * Tokens::values), b);
+  const Tokens::Tokens<float> tokens(ws.take_values<float>(b * Tokens::values), b),
+      dtokens(ws.take_values<float>(b * Tokens::values), b);
   const auto generated = Generator::forward<float>(ctx, ws, tokens, u, memory.generator);
   // Which request went wrong is known here; the backbone would only refuse all of them.
   for (worst = 0; worst < b; ++worst)
-    if (!std::ranges::all_of(std::span(tokens.data + worst * Tokens::values, static_cast<std::size_t>(Tokens::values)), [](float v) { return std::isfinite(v); }))
+    if (!std::ranges::all_of(std::span(tokens.data + worst * Tokens::values, static_cast<std::size_t>(Tokens::values)),
+                             [](float v) { return std::isfinite(v); }))
       return std::nan("");
   zero(ctx, dtokens.flat());
   const auto instructions = encode(ctx, ws, batch.pieces, p.text);
@@ -179,14 +188,16 @@ double Network::memory_loss(const FrozenWeights& frozen, const MemoryWeights::Fr
       const auto times = options.t.subspan(static_cast<std::size_t>(first), static_cast<std::size_t>(n));
       const std::span<const Index> which = owner.subspan(static_cast<std::size_t>(first), static_cast<std::size_t>(n));
       const Adapters adapters{tokens, which, alpha / static_cast<double>(rank)};
-      const ConstPixels source(sources.data + first * values, n, side, side), target(targets.data + first * values, n, side, side);
+      const ConstPixels source(sources.data + first * values, n, side, side),
+          target(targets.data + first * values, n, side, side);
       const View<const float, dyn, BackboneText::width> instruction(features.row(first), n);
       const auto x_0 = start<Step>(ws, source, options.noise_seed, static_cast<std::uint64_t>(first));
       const auto x_t = take_pixels(ws, n, side), edit = take_pixels(ws, n, side), dedit = take_pixels(ws, n, side);
       Step::interpolate(x_t, x_0, target, times);
       const auto saved = Backbone::forward<float>(ctx, ws, edit, x_t, source, times, instruction, p.backbone, adapters);
       const auto each = ws.take<double, dyn>(n);
-      const double part = Step::loss(ctx, ws, dedit, each, wu::as_const(edit), wu::as_const(x_t), source, x_0, target, times, {options.floor});
+      const double part = Step::loss(ctx, ws, dedit, each, wu::as_const(edit), wu::as_const(x_t), source, x_0, target, times,
+                                     {options.floor});
       for (Index i = 0; i < n && worst < 0; ++i)
         if (!std::isfinite(each[i])) worst = which[static_cast<std::size_t>(i)];
       const float share = static_cast<float>(n) / static_cast<float>(all);
@@ -213,7 +224,8 @@ wu::Buffer<float> Network::generate(const MemoryWeights& memory, const std::vect
   return tokens;
 }
 
-Image Network::sample(const FrozenWeights& frozen, std::span<const float> adapters, std::span<const std::int32_t> pieces, const Image& source, const SampleOptions& options) {
+Image Network::sample(const FrozenWeights& frozen, std::span<const float> adapters, std::span<const std::int32_t> pieces,
+                      const Image& source, const SampleOptions& options) {
   check(source);
   const wu::Workspace::Scope scope(ws);
   const auto p = frozen.frozen();
@@ -228,13 +240,16 @@ Image Network::sample(const FrozenWeights& frozen, std::span<const float> adapte
   const std::vector<int> xs = starts(source.width), ys = starts(source.height);
   // A tile counts fully in its middle and less towards its borders, where it sees less of the picture.
   std::array<float, tile> window{};
-  for (int k = 0; k < side; ++k) window[static_cast<std::size_t>(k)] = static_cast<float>(std::min({k + 1, side - k, overlap})) / overlap;
+  for (int k = 0; k < side; ++k)
+    window[static_cast<std::size_t>(k)] = static_cast<float>(std::min({k + 1, side - k, overlap})) / overlap;
 
   Image out = blank(source.width, source.height);
   std::vector<float> weight(out.rgb.size() / 3);
   constexpr Index most = 8;
   const Index count = static_cast<Index>(xs.size() * ys.size());
-  auto corner = [&](Index k) { return std::pair{xs[static_cast<std::size_t>(k) % xs.size()], ys[static_cast<std::size_t>(k) / xs.size()]}; };
+  auto corner = [&](Index k) {
+    return std::pair{xs[static_cast<std::size_t>(k) % xs.size()], ys[static_cast<std::size_t>(k) / xs.size()]};
+  };
   for (Index begin = 0; begin < count; begin += most) {
     const wu::Workspace::Scope batch_scope(ws);
     const Index n = std::min(most, count - begin);
@@ -252,7 +267,10 @@ Image Network::sample(const FrozenWeights& frozen, std::span<const float> adapte
     Index* const which = ws.take_values<Index>(n);
     std::fill_n(which, n, 0);
     Adapters with;
-    if (!adapters.empty()) with = {Tokens::Tokens<const float>(adapters.data(), 1), {which, static_cast<std::size_t>(n)}, alpha / static_cast<double>(rank)};
+    if (!adapters.empty())
+      with = {Tokens::Tokens<const float>(adapters.data(), 1),
+              {which, static_cast<std::size_t>(n)},
+              alpha / static_cast<double>(rank)};
     with_step(options.path, [&](auto step) {
       using Step = decltype(step);
       const auto x_0 = start<Step>(ws, in, options.seed, static_cast<std::uint64_t>(begin));

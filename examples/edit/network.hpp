@@ -30,8 +30,8 @@ struct Tiles {
 
 /// A request: what the generator reads, and the tiles that are edited with its answer.
 struct Request {
-  std::vector<float> view;            ///< (view_size, view_size, 3), the source picture resized, in [-1, 1]
-  std::vector<std::int32_t> pieces;   ///< of the instruction, for the condition's text encoder
+  std::vector<float> view;           ///< (view_size, view_size, 3), the source picture resized, in [-1, 1]
+  std::vector<std::int32_t> pieces;  ///< of the instruction, for the condition's text encoder
   Tiles tiles;
 };
 /// Fills view and pieces. Throws wu::Error if the instruction is no text.
@@ -56,13 +56,14 @@ class Network {
   explicit Network(int threads) : ctx({.threads = threads}) {}
 
   /// Pre-training: the loss of the backbone alone, mean over tiles; pieces: (tiles, length). Adds to gradients.
-  double pretrain_loss(const FrozenWeights& weights, FrozenWeights& gradients, const Tiles& tiles, std::span<const std::int32_t> pieces,
-                       const LossOptions& options);
+  double pretrain_loss(const FrozenWeights& weights, FrozenWeights& gradients, const Tiles& tiles,
+                       std::span<const std::int32_t> pieces, const LossOptions& options);
 
   /// Training: the loss over all requests' tiles, each request with its own adapters, the backbone frozen. Adds to gradients.
   /// When it is not finite, `worst` says which request was the first.
-  double memory_loss(const FrozenWeights& frozen, const wu::Weights<Memory, float>::Frozen& memory, const MemoryWeights::Values& gradients,
-                     const std::vector<Request>& requests, const LossOptions& options, Index& worst);
+  double memory_loss(const FrozenWeights& frozen, const wu::Weights<Memory, float>::Frozen& memory,
+                     const MemoryWeights::Values& gradients, const std::vector<Request>& requests,
+                     const LossOptions& options, Index& worst);
 
   /// The adapters for requests (views and pieces only are read).
   wu::Buffer<float> generate(const MemoryWeights& memory, const std::vector<Request>& requests);
@@ -75,7 +76,8 @@ class Network {
   };
   /// The picture edited in overlapping tiles. adapters: one request's tokens, empty for the frozen backbone alone. The
   /// instruction's pieces go to the backbone's own text encoder.
-  Image sample(const FrozenWeights& frozen, std::span<const float> adapters, std::span<const std::int32_t> pieces, const Image& source, const SampleOptions& options);
+  Image sample(const FrozenWeights& frozen, std::span<const float> adapters, std::span<const std::int32_t> pieces,
+               const Image& source, const SampleOptions& options);
 
   std::size_t peak_bytes() const { return ws.peak_bytes(); }
 

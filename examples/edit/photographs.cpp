@@ -17,9 +17,12 @@ constexpr std::size_t most_training = 512, most_held_out = 24;  // all are kept 
 
 /// Within the sizes that training cuts its squares from.
 Image fitted(const Image& whole) {
-  const int low = std::min(whole.width, whole.height), width = std::min(whole.width, longest * low), height = std::min(whole.height, longest * low);
+  const int low = std::min(whole.width, whole.height), width = std::min(whole.width, longest * low),
+            height = std::min(whole.height, longest * low);
   const Image image = crop(whole, (whole.width - width) / 2, (whole.height - height) / 2, width, height);
-  const double scale = low < smallest ? static_cast<double>(smallest) / low : low > largest ? static_cast<double>(largest) / low : 1;
+  const double scale = low < smallest  ? static_cast<double>(smallest) / low
+                       : low > largest ? static_cast<double>(largest) / low
+                                       : 1;
   if (scale == 1) return image;
   const auto size = [&](int n) { return std::max(smallest, static_cast<int>(n * scale + 0.5)); };
   return resize(image, size(image.width), size(image.height));
@@ -35,7 +38,8 @@ std::vector<std::filesystem::path> some_of(const std::vector<std::filesystem::pa
 
 }  // namespace
 
-Photographs load_photographs(const std::optional<std::filesystem::path>& photos, const std::optional<std::filesystem::path>& held_out, std::uint64_t seed) {
+Photographs load_photographs(const std::optional<std::filesystem::path>& photos,
+                             const std::optional<std::filesystem::path>& held_out, std::uint64_t seed) {
   Photographs all;
   if (!photos && !held_out) {
     for (int k = 0; k < drawn_training + drawn_held_out; ++k) {
@@ -43,7 +47,8 @@ Photographs load_photographs(const std::optional<std::filesystem::path>& photos,
       (training ? all.training : all.held_out).push_back(draw_dead_leaves(seed, static_cast<std::uint64_t>(k), drawn_size));
       if (!training) all.held_out_names.push_back("drawn-" + std::to_string(k - drawn_training));
     }
-    all.description = wu::message(drawn_training, " pictures drawn by the built-in generator, ", drawn_held_out, " others held out");
+    all.description =
+        wu::message(drawn_training, " pictures drawn by the built-in generator, ", drawn_held_out, " others held out");
     return all;
   }
   std::vector<std::filesystem::path> training, others;
@@ -56,7 +61,9 @@ Photographs load_photographs(const std::optional<std::filesystem::path>& photos,
       others.push_back(training.back());
       training.pop_back();
     }
-    if (others.empty()) throw wu::FileError(wu::message(photos->string(), ": expected at least two pictures, to train on one and measure on the other, found one"));
+    if (others.empty())
+      throw wu::FileError(wu::message(
+          photos->string(), ": expected at least two pictures, to train on one and measure on the other, found one"));
   }
   const std::size_t found = training.size(), found_others = others.size();
   for (const auto& file : some_of(training, most_training)) all.training.push_back(fitted(load_image(file)));
@@ -64,8 +71,11 @@ Photographs load_photographs(const std::optional<std::filesystem::path>& photos,
     all.held_out.push_back(fitted(load_image(file)));
     all.held_out_names.push_back(file.stem().string());
   }
-  auto of = [](std::size_t used, std::size_t there) { return used == there ? wu::message(used) : wu::message(used, " (of ", there, ")"); };
-  all.description = wu::message(of(all.training.size(), found), " photographs to train on, ", of(all.held_out.size(), found_others), " others held out");
+  auto of = [](std::size_t used, std::size_t there) {
+    return used == there ? wu::message(used) : wu::message(used, " (of ", there, ")");
+  };
+  all.description = wu::message(of(all.training.size(), found), " photographs to train on, ",
+                                of(all.held_out.size(), found_others), " others held out");
   return all;
 }
 

@@ -20,7 +20,8 @@ struct Photographs {
 /// photos pictures are drawn. The short side is brought to 192 .. 384 pixels, of a very long picture the middle is kept, and of
 /// very many pictures at most 512 to train on and 24 to measure on, evenly spread over the sorted names.
 /// Throws wu::FileError when a folder is missing or holds no picture.
-Photographs load_photographs(const std::optional<std::filesystem::path>& photos, const std::optional<std::filesystem::path>& held_out, std::uint64_t seed);
+Photographs load_photographs(const std::optional<std::filesystem::path>& photos,
+                             const std::optional<std::filesystem::path>& held_out, std::uint64_t seed);
 
 /// A square of `side` pixels from anywhere in a picture, turned and mirrored at random.
 Image random_square(const Image& picture, int side, wu::Random& random);

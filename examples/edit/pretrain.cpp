@@ -5,8 +5,8 @@
 #include "edit/checkpoint.hpp"
 #include "edit/commands.hpp"
 #include "edit/folder.hpp"
-#include "edit/neutral.hpp"
 #include "edit/network.hpp"
+#include "edit/neutral.hpp"
 #include "edit/photographs.hpp"
 #include "edit/progress.hpp"
 #include "wu/cpu/cpu.hpp"
@@ -18,7 +18,7 @@ namespace {
 
 constexpr double unknown_share = 0.2;  // of the samples carry random words and want the picture as it is
 constexpr double loss_floor = 1.0 / 400;
-constexpr int margin = 8;              // pixels around a tile, so that its border has neighbours when an edit is applied
+constexpr int margin = 8;  // pixels around a tile, so that its border has neighbours when an edit is applied
 
 struct Sample {
   Tiles tiles;
@@ -28,13 +28,15 @@ struct Sample {
 Sample draw_sample(const std::vector<Image>& pictures, wu::Random& random) {
   Sample sample;
   sample.tiles.side = crop_side;
-  const Image picture = random_square(pictures[random.below(static_cast<std::uint32_t>(pictures.size()))], crop_side + 2 * margin, random);
+  const Image picture =
+      random_square(pictures[random.below(static_cast<std::uint32_t>(pictures.size()))], crop_side + 2 * margin, random);
   const auto& edits = neutral_edits();
   Image target = picture;
   if (random.uniform() < unknown_share) {
     sample.pieces.assign(static_cast<std::size_t>(BackboneText::length), 0);
     const std::uint32_t words = 1 + random.below(static_cast<std::uint32_t>(BackboneText::length - 1));
-    for (std::uint32_t k = 0; k < words; ++k) sample.pieces[k] = static_cast<std::int32_t>(1 + random.below(BackboneText::vocabulary - 1));
+    for (std::uint32_t k = 0; k < words; ++k)
+      sample.pieces[k] = static_cast<std::int32_t>(1 + random.below(BackboneText::vocabulary - 1));
     repeat_pieces(sample.pieces);
   } else {
     const NeutralEdit& edit = edits[random.below(static_cast<std::uint32_t>(edits.size()))];
@@ -59,15 +61,22 @@ int pretrain(const PretrainOptions& options) {
   for (const fs::path& file : {options.out, checkpoint}) const wu::io::AtomicFile trial(file.string());
 
   wu::train::Training<Frozen, float> run;
-  const Facts facts{{"what", "wu-edit backbone"}, {"path", path_name(options.path)}, {"steps", std::to_string(options.steps)}, {"seed", std::to_string(options.seed)},
-                    {"batch", std::to_string(options.batch)}, {"rate", exact(options.rate)}, {"photographs", pictures.description}};
+  const Facts facts{{"what", "wu-edit backbone"},
+                    {"path", path_name(options.path)},
+                    {"steps", std::to_string(options.steps)},
+                    {"seed", std::to_string(options.seed)},
+                    {"batch", std::to_string(options.batch)},
+                    {"rate", exact(options.rate)},
+                    {"photographs", pictures.description}};
   if (options.resume) {
     Facts was = load_checkpoint(checkpoint, run);
     for (const auto& [key, value] : facts)
-      if (was[key] != value) throw wu::FileError(wu::message(checkpoint.string(), ": expected the ", key, " of this command, ", value, ", found ", was[key]));
+      if (was[key] != value)
+        throw wu::FileError(
+            wu::message(checkpoint.string(), ": expected the ", key, " of this command, ", value, ", found ", was[key]));
   } else initialise(run.values, options.seed);
-  std::cerr << "pre-training " << FrozenWeights::count << " parameters for " << options.steps << " steps of " << options.batch << " tiles on "
-            << pictures.description << "\n";
+  std::cerr << "pre-training " << FrozenWeights::count << " parameters for " << options.steps << " steps of "
+            << options.batch << " tiles on " << pictures.description << "\n";
 
   wu::train::Options rule;
   rule.schedule = {.peak = options.rate, .warmup = 100, .steps = options.steps};
@@ -93,9 +102,12 @@ int pretrain(const PretrainOptions& options) {
         tiles.source.insert(tiles.source.end(), s.tiles.source.begin(), s.tiles.source.end());
         tiles.target.insert(tiles.target.end(), s.tiles.target.begin(), s.tiles.target.end());
         pieces.insert(pieces.end(), s.pieces.begin(), s.pieces.end());
-        t.push_back(options.path == Path::bridge ? wu::diffusion::SamplerTimes{1}(times) : wu::diffusion::LogitNormalTimes{}(times));
+        t.push_back(options.path == Path::bridge ? wu::diffusion::SamplerTimes{1}(times)
+                                                 : wu::diffusion::LogitNormalTimes{}(times));
       }
-      return network.pretrain_loss(run.values, run.gradients(), tiles, pieces, {.path = options.path, .t = t, .noise_seed = options.seed + static_cast<std::uint64_t>(at), .floor = loss_floor});
+      return network.pretrain_loss(
+          run.values, run.gradients(), tiles, pieces,
+          {.path = options.path, .t = t, .noise_seed = options.seed + static_cast<std::uint64_t>(at), .floor = loss_floor});
     });
   };
   std::string stopped;
@@ -107,7 +119,10 @@ int pretrain(const PretrainOptions& options) {
       stopped = e.what();
       break;
     }
-    progress.show(run.step, options.steps, wu::message("loss ", smooth, "  ", static_cast<int>(static_cast<double>((run.step - first) * options.batch) / progress.seconds()), " tiles/s"));
+    progress.show(run.step, options.steps,
+                  wu::message("loss ", smooth, "  ",
+                              static_cast<int>(static_cast<double>((run.step - first) * options.batch) / progress.seconds()),
+                              " tiles/s"));
     if (run.step % 200 == 0) save_checkpoint(checkpoint, run, facts);
   }
   if (run.step < options.steps) {
@@ -117,7 +132,8 @@ int pretrain(const PretrainOptions& options) {
   }
   save_weights(options.out, run.values, facts);
   fs::remove(checkpoint);
-  std::cout << options.out.string() << ": " << FrozenWeights::count << " parameters, loss " << smooth << ", " << static_cast<int>(progress.seconds()) << " s\n";
+  std::cout << options.out.string() << ": " << FrozenWeights::count << " parameters, loss " << smooth << ", "
+            << static_cast<int>(progress.seconds()) << " s\n";
   return 0;
 }
 

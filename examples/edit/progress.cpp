@@ -43,8 +43,8 @@ void Progress::show(long done, long all, const std::string& detail) {
   last_ = now;
   shown_ = true;
   const double spent = seconds(), left = done > 0 ? spent / static_cast<double>(done) * static_cast<double>(all - done) : 0;
-  std::fprintf(stderr, terminal_ ? "\r\033[K%s %ld/%ld  %s  %s gone, %s left" : "%s %ld/%ld  %s  %s gone, %s left\n", what_.c_str(), done, all, detail.c_str(),
-               clock_text(spent).c_str(), clock_text(left).c_str());
+  std::fprintf(stderr, terminal_ ? "\r\033[K%s %ld/%ld  %s  %s gone, %s left" : "%s %ld/%ld  %s  %s gone, %s left\n",
+               what_.c_str(), done, all, detail.c_str(), clock_text(spent).c_str(), clock_text(left).c_str());
   std::fflush(stderr);
 }
 

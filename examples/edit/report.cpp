@@ -70,7 +70,7 @@ bool is_summary(std::string_view task) { return task == "all" || task == "mean" 
 double gain(const Row& row) { return row.psnr - row.psnr_source; }
 
 // All tasks or methods in their order of appearance, except that known methods go first and summaries of all tasks last.
-std::vector<std::string> names(const Report& report, std::string Row::*field) {
+std::vector<std::string> names(const Report& report, std::string Row::* field) {
   std::vector<std::string> found;
   if (field == &Row::method)
     for (const Method& m : methods)

@@ -87,14 +87,16 @@ int report(const ReportOptions& options) {
   std::map<std::pair<std::string, Task>, Mean> means;
   Report out;
   Progress progress("pictures");
-  const std::size_t shown = static_cast<std::size_t>(options.examples);  // of each task, with different pictures and phrasings
+  const std::size_t shown =
+      static_cast<std::size_t>(options.examples);  // of each task, with different pictures and phrasings
   for (std::size_t k = 0; k < samples.size(); ++k) {
     const Sample& s = samples[k];
     const double psnr_source = psnr(s.pair.source, s.pair.target);
     std::map<std::string, Image> results;
     for (const std::string& method : methods) {
       std::span<const float> with;
-      if (method != "base") with = adapters[method == "pg" ? k : method == "pg_shuffle" ? shuffled(k) : wrong_image(k)].span();
+      if (method != "base")
+        with = adapters[method == "pg" ? k : method == "pg_shuffle" ? shuffled(k) : wrong_image(k)].span();
       const Image result = network.sample(frozen, with, s.request.pieces, s.pair.source, how);
       Mean& m = means[{method, s.task}];
       m.source += psnr_source, m.psnr += psnr(result, s.pair.target), m.ssim += ssim(result, s.pair.target), m.n += 1;
@@ -120,13 +122,15 @@ int report(const ReportOptions& options) {
   out.steps = number<long>(memory_file, trained, "steps");
   out.generator_parameters = Generator::parameter_count;
   out.adapter_values = Tokens::adapter_values;
-  out.facts = {{"probability path", path_name(how.path) + ", " + std::to_string(how.steps) + (how.steps == 1 ? " step" : " steps")},
-               {"photographs", text("photographs")},
-               {"frozen backbone", std::to_string(FrozenWeights::count) + " parameters, unchanged by training"},
-               {"memory in all", std::to_string(MemoryWeights::count) + " parameters, condition encoders included"},
-               {"held-out samples", std::to_string(samples.size()) + ", with phrasings that training never saw"},
-               {"requests per step", text("requests") + (text("crops") == "1" ? ", one tile each" : ", " + text("crops") + " tiles each")},
-               {"seed", text("seed")}};
+  out.facts = {
+      {"probability path", path_name(how.path) + ", " + std::to_string(how.steps) + (how.steps == 1 ? " step" : " steps")},
+      {"photographs", text("photographs")},
+      {"frozen backbone", std::to_string(FrozenWeights::count) + " parameters, unchanged by training"},
+      {"memory in all", std::to_string(MemoryWeights::count) + " parameters, condition encoders included"},
+      {"held-out samples", std::to_string(samples.size()) + ", with phrasings that training never saw"},
+      {"requests per step",
+       text("requests") + (text("crops") == "1" ? ", one tile each" : ", " + text("crops") + " tiles each")},
+      {"seed", text("seed")}};
   std::istringstream curve(text("loss curve"));
   for (double v; curve >> v;) out.loss_curve.push_back(v);
   write_report(options.out, out);

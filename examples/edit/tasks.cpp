@@ -42,10 +42,13 @@ Image aged(const Image& image) {
 void stain(Image& image, wu::Random& random) {
   const double size = std::min(image.width, image.height);
   const double x0 = random.uniform(0, image.width), y0 = random.uniform(0, image.height);
-  const double radius = random.uniform(0.04, 0.15) * size, depth = random.uniform(0.12, 0.35), phase = random.uniform(0, 2 * std::numbers::pi);
+  const double radius = random.uniform(0.04, 0.15) * size, depth = random.uniform(0.12, 0.35),
+               phase = random.uniform(0, 2 * std::numbers::pi);
   const float hue[] = {static_cast<float>(random.uniform(0.2, 0.6)), static_cast<float>(random.uniform(0.5, 0.9)), 1.0f};
-  for (int y = std::max(0, static_cast<int>(y0 - 1.5 * radius)); y < std::min(image.height, static_cast<int>(y0 + 1.5 * radius)); ++y)
-    for (int x = std::max(0, static_cast<int>(x0 - 1.5 * radius)); x < std::min(image.width, static_cast<int>(x0 + 1.5 * radius)); ++x) {
+  for (int y = std::max(0, static_cast<int>(y0 - 1.5 * radius));
+       y < std::min(image.height, static_cast<int>(y0 + 1.5 * radius)); ++y)
+    for (int x = std::max(0, static_cast<int>(x0 - 1.5 * radius));
+         x < std::min(image.width, static_cast<int>(x0 + 1.5 * radius)); ++x) {
       const double angle = std::atan2(y - y0, x - x0);
       const double d = std::hypot(x - x0, y - y0) / (radius * (1 + 0.2 * std::sin(3 * angle + phase)));
       const double rim = std::exp(-40 * (d - 0.93) * (d - 0.93)), inside = d < 1 ? 0.55 : 0;
@@ -57,12 +60,15 @@ void stain(Image& image, wu::Random& random) {
 /// A thin bright or dark line, slightly bent, mostly along the print's height.
 void scratch(Image& image, wu::Random& random) {
   const float tone = random.uniform() < 0.7 ? 0.92f : 0.08f;
-  const double x0 = random.uniform(0, image.width), slope = random.uniform(-0.25, 0.25), bend = random.uniform(-0.02, 0.02) * image.width;
+  const double x0 = random.uniform(0, image.width), slope = random.uniform(-0.25, 0.25),
+               bend = random.uniform(-0.02, 0.02) * image.width;
   const double width = random.uniform(0.4, 1.0), strength = random.uniform(0.4, 0.9);
-  const int from = static_cast<int>(random.uniform(0, 0.6) * image.height), to = from + static_cast<int>(random.uniform(0.2, 0.6) * image.height);
+  const int from = static_cast<int>(random.uniform(0, 0.6) * image.height),
+            to = from + static_cast<int>(random.uniform(0.2, 0.6) * image.height);
   for (int y = from; y < std::min(to, image.height); ++y) {
     const double x = x0 + slope * (y - from) + bend * std::sin(y * 0.05);
-    for (int column = std::max(0, static_cast<int>(x - 3)); column < std::min(image.width, static_cast<int>(x + 4)); ++column) {
+    for (int column = std::max(0, static_cast<int>(x - 3)); column < std::min(image.width, static_cast<int>(x + 4));
+         ++column) {
       const auto amount = static_cast<float>(strength * std::exp(-(column - x) * (column - x) / (2 * width * width)));
       for (int c = 0; c < 3; ++c) {
         float& v = image.rgb[image.at(column, y, c)];
@@ -83,7 +89,10 @@ Image damaged(const Image& image, wu::Random& random) {
   fading.tint = {about(1 + 0.1f * age), about(1 - 0.05f * age - magenta), about(1 - 0.45f * age + magenta)};
   Image out = gaussian_blur(faded(image, fading), age_softness);
   const double area = static_cast<double>(image.width) * image.height / (160.0 * 160.0);
-  const auto some = [&](int most) { return static_cast<int>(std::lround(std::min(8.0, std::max(1.0, area)) * random.below(static_cast<std::uint32_t>(most + 1)))); };
+  const auto some = [&](int most) {
+    return static_cast<int>(
+        std::lround(std::min(8.0, std::max(1.0, area)) * random.below(static_cast<std::uint32_t>(most + 1))));
+  };
   for (int n = some(2); n > 0; --n) stain(out, random);
   for (int n = some(2); n > 0; --n) scratch(out, random);
   const double grain = random.uniform(0.005, 0.025);
@@ -115,27 +124,42 @@ Pair make_pair(Task task, const Image& photograph, wu::Random& random) {
 
 const Phrasings& phrasings(Task task) {
   static const std::array<Phrasings, 6> all{{
-      {{"blur this", "blur the picture", "make it blurry", "soften the photo", "make the image soft and blurred", "add a gentle blur", "take it out of focus",
-        "smooth away the detail", "blur it softly", "a soft and blurry image", "give the picture a soft focus", "defocus the photo", "please blur this photo softly", "make this image blurry and soft"},
-       {"模糊这张照片", "让画面变模糊", "把图片虚化", "柔化图像", "加一点模糊", "让照片失焦", "变得柔和", "让图像模糊柔和", "请把这张图片模糊一下", "让图像变得柔和模糊"}},
-      {{"deblur this", "sharpen the picture", "make it sharp", "remove the blur", "bring the photo back into focus", "make the image crisp", "sharpen the details",
-        "undo the blur", "sharpen it", "a crisp and sharp photo", "make the picture clear and sharp", "fix the blurry photo", "please sharpen this photo", "remove the blur and make it crisp"},
-       {"去除模糊", "让照片变清晰", "锐化图片", "把图像变锐利", "消除模糊", "变得更清晰", "让画面清晰锐利", "请锐化这张照片", "把图片变清晰，去除模糊"}},
-      {{"make it look old", "age this photo", "make it look like an old photograph", "give it a vintage look", "turn it into an antique print", "make it look aged and faded",
-        "fade the picture like an old print", "add a nostalgic sepia tone", "make this a vintage photograph", "let the photo grow old", "make this picture look very old",
-        "make the photo look aged", "give it an aged tone", "vintage tone", "please make this photo look old",
-        "give the picture an aged vintage tone"},
-       {"做旧这张照片", "让它看起来很旧", "变成老照片", "加上复古效果", "让图片泛黄变旧", "把照片做旧", "做成复古的老照片", "做成怀旧照片", "请把这张照片做旧", "让图片变成复古老照片"}},
-      {{"restore the old photo", "restore this", "repair the damaged photo", "fix the faded colors", "bring the old picture back to life", "remove the scratches and stains",
-        "renew this worn print", "restore the original colors", "repair the old print", "clean up the damaged picture", "please restore this damaged photo",
-        "repair the faded picture and restore its colors"},
-       {"修复老照片", "修复这张照片", "还原褪色的颜色", "去除划痕和污渍", "修补受损的照片", "修复受损的图片", "修复褪色照片", "恢复原来的颜色", "请修复这张受损的老照片", "修复褪色的图片，还原颜色"}},
-      {{"darken this", "make it darker", "darken the picture", "lower the brightness", "make the photo dark", "dim the image", "turn the light down", "make it look like night falls",
-        "reduce the exposure", "make the picture much darker", "please darken this photo", "make this image darker and dim the light"},
-       {"调暗这张照片", "让画面变暗", "降低亮度", "把图片变暗", "减少曝光", "让图像更暗", "请把这张照片调暗", "降低亮度，让图片更暗"}},
-      {{"brighten this", "make it brighter", "brighten the picture", "raise the brightness", "make the photo bright", "light up the image", "turn the light up", "make it look like a sunny day", "brighten it up", "brighten the image a lot", "a brighter photo",
-        "increase the exposure", "make the picture much brighter", "please brighten this photo", "make this image brighter and turn up the light"},
-       {"调亮这张照片", "让画面变亮", "提高亮度", "把图片变亮", "增加曝光", "让图像更亮", "请把这张照片调亮", "提高亮度，让图片更亮"}},
+      {{"blur this", "blur the picture", "make it blurry", "soften the photo", "make the image soft and blurred",
+        "add a gentle blur", "take it out of focus", "smooth away the detail", "blur it softly", "a soft and blurry image",
+        "give the picture a soft focus", "defocus the photo", "please blur this photo softly",
+        "make this image blurry and soft"},
+       {"模糊这张照片", "让画面变模糊", "把图片虚化", "柔化图像", "加一点模糊", "让照片失焦", "变得柔和", "让图像模糊柔和",
+        "请把这张图片模糊一下", "让图像变得柔和模糊"}},
+      {{"deblur this", "sharpen the picture", "make it sharp", "remove the blur", "bring the photo back into focus",
+        "make the image crisp", "sharpen the details", "undo the blur", "sharpen it", "a crisp and sharp photo",
+        "make the picture clear and sharp", "fix the blurry photo", "please sharpen this photo",
+        "remove the blur and make it crisp"},
+       {"去除模糊", "让照片变清晰", "锐化图片", "把图像变锐利", "消除模糊", "变得更清晰", "让画面清晰锐利", "请锐化这张照片",
+        "把图片变清晰，去除模糊"}},
+      {{"make it look old", "age this photo", "make it look like an old photograph", "give it a vintage look",
+        "turn it into an antique print", "make it look aged and faded", "fade the picture like an old print",
+        "add a nostalgic sepia tone", "make this a vintage photograph", "let the photo grow old",
+        "make this picture look very old", "make the photo look aged", "give it an aged tone", "vintage tone",
+        "please make this photo look old", "give the picture an aged vintage tone"},
+       {"做旧这张照片", "让它看起来很旧", "变成老照片", "加上复古效果", "让图片泛黄变旧", "把照片做旧", "做成复古的老照片",
+        "做成怀旧照片", "请把这张照片做旧", "让图片变成复古老照片"}},
+      {{"restore the old photo", "restore this", "repair the damaged photo", "fix the faded colors",
+        "bring the old picture back to life", "remove the scratches and stains", "renew this worn print",
+        "restore the original colors", "repair the old print", "clean up the damaged picture",
+        "please restore this damaged photo", "repair the faded picture and restore its colors"},
+       {"修复老照片", "修复这张照片", "还原褪色的颜色", "去除划痕和污渍", "修补受损的照片", "修复受损的图片", "修复褪色照片",
+        "恢复原来的颜色", "请修复这张受损的老照片", "修复褪色的图片，还原颜色"}},
+      {{"darken this", "make it darker", "darken the picture", "lower the brightness", "make the photo dark",
+        "dim the image", "turn the light down", "make it look like night falls", "reduce the exposure",
+        "make the picture much darker", "please darken this photo", "make this image darker and dim the light"},
+       {"调暗这张照片", "让画面变暗", "降低亮度", "把图片变暗", "减少曝光", "让图像更暗", "请把这张照片调暗",
+        "降低亮度，让图片更暗"}},
+      {{"brighten this", "make it brighter", "brighten the picture", "raise the brightness", "make the photo bright",
+        "light up the image", "turn the light up", "make it look like a sunny day", "brighten it up",
+        "brighten the image a lot", "a brighter photo", "increase the exposure", "make the picture much brighter",
+        "please brighten this photo", "make this image brighter and turn up the light"},
+       {"调亮这张照片", "让画面变亮", "提高亮度", "把图片变亮", "增加曝光", "让图像更亮", "请把这张照片调亮",
+        "提高亮度，让图片更亮"}},
   }};
   return all[static_cast<std::size_t>(task)];
 }
@@ -145,7 +169,8 @@ namespace {
 /// Every occurrence of one of `words` becomes a random one of them.
 void exchange(std::string& text, std::span<const std::string_view> words, wu::Random& random) {
   for (std::size_t at = 0; at < text.size();) {
-    const auto found = std::ranges::find_if(words, [&](std::string_view w) { return std::string_view(text).substr(at).starts_with(w); });
+    const auto found =
+        std::ranges::find_if(words, [&](std::string_view w) { return std::string_view(text).substr(at).starts_with(w); });
     if (found == words.end()) {
       ++at;
       continue;
@@ -161,7 +186,8 @@ void exchange(std::string& text, std::span<const std::string_view> words, wu::Ra
 std::string training_phrase(Task task, wu::Random& random) {
   static constexpr std::array<std::string_view, 4> pictures{"photograph", "photo", "picture", "image"};
   static constexpr std::array<std::string_view, 4> chinese_pictures{"照片", "图片", "图像", "画面"};
-  static constexpr std::array<std::string_view, 6> before{"please ", "can you ", "now ", "I want you to ", "just ", "could you please "};
+  static constexpr std::array<std::string_view, 6> before{"please ",        "can you ", "now ",
+                                                          "I want you to ", "just ",    "could you please "};
   static constexpr std::array<std::string_view, 5> after{" please", " for me", " now", " here", " thank you"};
   static constexpr std::array<std::string_view, 4> chinese_before{"请", "请帮我", "麻烦你", "现在"};
   static constexpr std::array<std::string_view, 3> chinese_after{"，谢谢", "一下", "吧"};
@@ -177,8 +203,9 @@ std::string training_phrase(Task task, wu::Random& random) {
 }
 
 Task training_task(wu::Random& random) {
-  static constexpr std::array<Task, 12> often{Task::blur, Task::deblur, Task::deblur, Task::deblur, Task::deblur, Task::age,
-                                              Task::restore, Task::restore, Task::restore, Task::restore, Task::darken, Task::brighten};
+  static constexpr std::array<Task, 12> often{Task::blur,    Task::deblur,  Task::deblur,  Task::deblur,
+                                              Task::deblur,  Task::age,     Task::restore, Task::restore,
+                                              Task::restore, Task::restore, Task::darken,  Task::brighten};
   return often[random.below(static_cast<std::uint32_t>(often.size()))];
 }
 

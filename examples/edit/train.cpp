@@ -21,7 +21,8 @@ namespace {
 
 constexpr int square = 160;             // pixels of the picture that a training request is about
 constexpr double piece_dropout = 0.15;  // of the word pieces are lost, so that no phrase is learned by heart
-constexpr Index warm_steps = 4, calibration_steps = 12;  // the steps between are timed, to find how many fit into the minutes asked for
+constexpr Index warm_steps = 4,
+                calibration_steps = 12;  // the steps between are timed, to find how many fit into the minutes asked for
 
 /// Falls from the first to the last value at the same rate all through the run: strong edits are learned first, then faint ones.
 /// With a low floor from the start, faint edits pull hardest and the strong ones are hardly learned.
@@ -31,7 +32,8 @@ double loss_floor(Index step, Index steps) {
 }
 
 Request draw_request(const std::vector<Image>& pictures, Index crops, wu::Random& random) {
-  const Image photograph = random_square(pictures[random.below(static_cast<std::uint32_t>(pictures.size()))], square, random);
+  const Image photograph =
+      random_square(pictures[random.below(static_cast<std::uint32_t>(pictures.size()))], square, random);
   const Task task = training_task(random);
   const Pair pair = make_pair(task, photograph, random);
   Request request;
@@ -75,22 +77,28 @@ int train(const TrainOptions& options) {
   Facts before;
   if (options.resume) {
     before = load_checkpoint(checkpoint, run);
-    settings.steps = number<Index>(checkpoint, before, "steps", 1), settings.requests = number<Index>(checkpoint, before, "requests", 1);
-    settings.crops = number<Index>(checkpoint, before, "crops", 1), settings.seed = number<std::uint64_t>(checkpoint, before, "seed");
-    settings.rate = number<double>(checkpoint, before, "rate"), seconds_before = number<double>(checkpoint, before, "train seconds");
+    settings.steps = number<Index>(checkpoint, before, "steps", 1),
+    settings.requests = number<Index>(checkpoint, before, "requests", 1);
+    settings.crops = number<Index>(checkpoint, before, "crops", 1),
+    settings.seed = number<std::uint64_t>(checkpoint, before, "seed");
+    settings.rate = number<double>(checkpoint, before, "rate"),
+    seconds_before = number<double>(checkpoint, before, "train seconds");
     std::istringstream losses(before["losses"]);
     for (double loss; losses >> loss;) note(loss);
     if (fact(checkpoint, before, "backbone hash") != std::to_string(backbone_hash))
-      throw wu::FileError(wu::message(checkpoint.string(), ": was trained on another backbone than ", options.backbone.string()));
+      throw wu::FileError(
+          wu::message(checkpoint.string(), ": was trained on another backbone than ", options.backbone.string()));
   } else initialise(run.values, options.seed);
 
   const Photographs pictures = load_photographs(options.photos, options.held_out, settings.seed);
   if (pictures.training.empty()) throw wu::Error("there is nothing to train on: --held-out was given without --photos");
   if (options.resume && before["photographs"] != pictures.description)
-    throw wu::FileError(wu::message(checkpoint.string(), ": was trained on other pictures (", before["photographs"], ") than those given now (", pictures.description, ")"));
+    throw wu::FileError(wu::message(checkpoint.string(), ": was trained on other pictures (", before["photographs"],
+                                    ") than those given now (", pictures.description, ")"));
   // What cannot be written is said now, not when there is something to lose.
   make_folder(options.model);
-  for (const char* name : {"training.safetensors", "generator.safetensors", "backbone.safetensors"}) const wu::io::AtomicFile trial((options.model / name).string());
+  for (const char* name : {"training.safetensors", "generator.safetensors", "backbone.safetensors"})
+    const wu::io::AtomicFile trial((options.model / name).string());
 
   wu::train::Options rule;
   rule.schedule.peak = settings.rate;
@@ -106,11 +114,18 @@ int train(const TrainOptions& options) {
       });
       wu::Random random(settings.seed, "training times", static_cast<std::uint64_t>(at));
       std::vector<double> t(static_cast<std::size_t>(settings.requests * settings.crops));
-      for (double& v : t) v = path == Path::bridge ? wu::diffusion::SamplerTimes{1}(random) : wu::diffusion::LogitNormalTimes{}(random);
+      for (double& v : t)
+        v = path == Path::bridge ? wu::diffusion::SamplerTimes{1}(random) : wu::diffusion::LogitNormalTimes{}(random);
       Index worst = -1;
       const double loss = network.memory_loss(frozen, values, gradients, requests,
-                                              {.path = path, .t = t, .noise_seed = settings.seed + static_cast<std::uint64_t>(at), .floor = loss_floor(at, rule.schedule.steps)}, worst);
-      if (!std::isfinite(loss)) throw wu::NonFiniteError(wu::message("the loss is not finite at step ", at, ", request ", worst + 1, " of ", settings.requests));
+                                              {.path = path,
+                                               .t = t,
+                                               .noise_seed = settings.seed + static_cast<std::uint64_t>(at),
+                                               .floor = loss_floor(at, rule.schedule.steps)},
+                                              worst);
+      if (!std::isfinite(loss))
+        throw wu::NonFiniteError(
+            wu::message("the loss is not finite at step ", at, ", request ", worst + 1, " of ", settings.requests));
       return loss;
     });
   };
@@ -132,19 +147,27 @@ int train(const TrainOptions& options) {
     rule.schedule.steps = settings.steps;
   }
   rule.schedule.warmup = std::min<Index>(40, settings.steps / 5 + 1);
-  std::cerr << "training " << MemoryWeights::count << " parameters (" << Generator::parameter_count << " of the generator) for " << settings.steps << " steps of "
-            << settings.requests << " requests with " << settings.crops << " tiles each; " << pictures.description << "\n";
+  std::cerr << "training " << MemoryWeights::count << " parameters (" << Generator::parameter_count
+            << " of the generator) for " << settings.steps << " steps of " << settings.requests << " requests with "
+            << settings.crops << " tiles each; " << pictures.description << "\n";
 
   if (!options.resume && fs::exists(checkpoint)) {
     const fs::path aside = checkpoint.string() + ".old";
     fs::rename(checkpoint, aside);
-    std::cerr << "a training that was stopped is kept in " << aside.string() << "; rename it back and use --resume to go on with it\n";
+    std::cerr << "a training that was stopped is kept in " << aside.string()
+              << "; rename it back and use --resume to go on with it\n";
   }
   Progress progress("step");
   auto facts = [&] {
-    return Facts{{"what", "wu-edit memory"}, {"path", path_name(path)}, {"steps", std::to_string(settings.steps)}, {"requests", std::to_string(settings.requests)},
-                 {"crops", std::to_string(settings.crops)}, {"seed", std::to_string(settings.seed)}, {"rate", exact(settings.rate)},
-                 {"backbone hash", std::to_string(backbone_hash)}, {"train seconds", wu::message(seconds_before + progress.seconds())},
+    return Facts{{"what", "wu-edit memory"},
+                 {"path", path_name(path)},
+                 {"steps", std::to_string(settings.steps)},
+                 {"requests", std::to_string(settings.requests)},
+                 {"crops", std::to_string(settings.crops)},
+                 {"seed", std::to_string(settings.seed)},
+                 {"rate", exact(settings.rate)},
+                 {"backbone hash", std::to_string(backbone_hash)},
+                 {"train seconds", wu::message(seconds_before + progress.seconds())},
                  {"photographs", pictures.description}};
   };
   auto save = [&] {
@@ -162,7 +185,11 @@ int train(const TrainOptions& options) {
       stopped = e.what();
       break;
     }
-    progress.show(run.step, settings.steps, wu::message("loss ", smooth, "  ", static_cast<int>(static_cast<double>((run.step - first) * settings.requests * settings.crops) / progress.seconds()), " tiles/s"));
+    progress.show(run.step, settings.steps,
+                  wu::message("loss ", smooth, "  ",
+                              static_cast<int>(static_cast<double>((run.step - first) * settings.requests * settings.crops) /
+                                               progress.seconds()),
+                              " tiles/s"));
     if (Progress::Clock::now() - last_save > std::chrono::minutes(1)) {
       last_save = Progress::Clock::now();
       try {
@@ -178,7 +205,8 @@ int train(const TrainOptions& options) {
     progress.end_line();
     return stopped_early(stopped, run.step, settings.steps, checkpoint);
   }
-  if (hash(frozen) != backbone_hash) throw wu::Error("the frozen backbone was changed by training; this is a defect of the program");
+  if (hash(frozen) != backbone_hash)
+    throw wu::Error("the frozen backbone was changed by training; this is a defect of the program");
   Facts done = facts();
   std::vector<double> means;
   for (std::size_t k = 0; k < 200 && !curve.empty(); ++k) {
@@ -193,14 +221,15 @@ int train(const TrainOptions& options) {
     save_weights(options.model / "backbone.safetensors", frozen, backbone);
   } catch (const wu::FileError&) {
     try {
-      save();  // the steps since the last checkpoint, where the disk still has room for them
+      save();                         // the steps since the last checkpoint, where the disk still has room for them
     } catch (const wu::FileError&) {  // the first failure is the one to report
     }
     throw;
   }
   fs::remove(checkpoint);
-  std::cout << (options.model / "generator.safetensors").string() << ": " << MemoryWeights::count << " parameters, " << settings.steps << " steps, loss " << smooth << ", "
-            << static_cast<int>(seconds_before + progress.seconds()) << " s; the backbone's " << FrozenWeights::count << " parameters are unchanged\n";
+  std::cout << (options.model / "generator.safetensors").string() << ": " << MemoryWeights::count << " parameters, "
+            << settings.steps << " steps, loss " << smooth << ", " << static_cast<int>(seconds_before + progress.seconds())
+            << " s; the backbone's " << FrozenWeights::count << " parameters are unchanged\n";
   return 0;
 }
 

@@ -5,10 +5,11 @@
 
 #include "wu/wu.hpp"
 
-using Shape = wu::AdaptedLayers</*layers*/ 4, wu::Adapted<"attn.qkv", 256, 768>, wu::Adapted<"attn.out", 256, 256>, wu::Adapted<"mlp.up", 256, 1024>,
-                                wu::Adapted<"mlp.down", 1024, 256>>;
+using Shape = wu::AdaptedLayers</*layers*/ 4, wu::Adapted<"attn.qkv", 256, 768>, wu::Adapted<"attn.out", 256, 256>,
+                                wu::Adapted<"mlp.up", 256, 1024>, wu::Adapted<"mlp.down", 1024, 256>>;
 using Tokens = wu::Tokenizer</*rank*/ 8, /*token width*/ 128>::of<Shape>;
-using Generator = wu::Generator<Tokens, wu::Width<256>, wu::HeadWidth<32>, wu::Blocks<2>, wu::JoinedRanks<4>, wu::ConditionWidth<64>>;
+using Generator =
+    wu::Generator<Tokens, wu::Width<256>, wu::HeadWidth<32>, wu::Blocks<2>, wu::JoinedRanks<4>, wu::ConditionWidth<64>>;
 
 int main() {
   std::cout << Generator::parameter_count << " parameters write " << Tokens::adapter_values << " adapter values\n";

@@ -12,7 +12,8 @@
 namespace {
 
 using namespace wu;
-using Net = backbone::EditTransformer</*layers*/ 2, /*token width*/ 8, /*pixel width*/ 6, /*head width*/ 4, /*instruction width*/ 5, /*rank*/ 2, /*adapter token width*/ 3>;
+using Net = backbone::EditTransformer</*layers*/ 2, /*token width*/ 8, /*pixel width*/ 6, /*head width*/ 4,
+                                      /*instruction width*/ 5, /*rank*/ 2, /*adapter token width*/ 3>;
 using Tokens = Net::Tokens;
 using Adapters = Net::Adapters<double>;
 constexpr Index batch = 3, height = 8, width = 16, picture = height * width * 3, requests = 2;
@@ -29,19 +30,28 @@ std::vector<double> scaled(std::vector<double> values, double factor) {
 /// Everything one call needs, at random: weights and both halves of the adapters away from zero.
 struct Problem {
   Weights<Net, double> weights;
-  std::vector<double> x_t = test::random_values(batch * picture, "x_t"), source = test::random_values(batch * picture, "source"),
-                      instruction = test::random_values(batch * Net::instruction_width, "instruction"), edit = test::poisoned(batch * picture),
+  std::vector<double> x_t = test::random_values(batch * picture, "x_t"),
+                      source = test::random_values(batch * picture, "source"),
+                      instruction = test::random_values(batch * Net::instruction_width, "instruction"),
+                      edit = test::poisoned(batch * picture),
                       tokens = scaled(test::random_values(requests * Tokens::values, "tokens"), 0.5);
   const std::vector<double> t{0.15, 0.5, 0.95};
   Workspace ws;
 
   Problem() { std::ranges::copy(scaled(test::random_values(weights.extent, "weights"), 0.5), weights.flat().begin()); }
 
-  static View<double, dyn, dyn, dyn, 3> pictures(std::vector<double>& values) { return {values.data(), batch, height, width}; }
+  static View<double, dyn, dyn, dyn, 3> pictures(std::vector<double>& values) {
+    return {values.data(), batch, height, width};
+  }
   View<const double, dyn, Net::instruction_width> features() const { return {instruction.data(), batch}; }
-  Adapters adapters(std::span<const Index> which) const { return {Tokens::Tokens<const double>(tokens.data(), requests), which, 0.7}; }
+  Adapters adapters(std::span<const Index> which) const {
+    return {Tokens::Tokens<const double>(tokens.data(), requests), which, 0.7};
+  }
 
-  auto forward(auto& ctx, const Adapters& with) { return Net::forward<double>(ctx, ws, pictures(edit), pictures(x_t), pictures(source), t, features(), weights.frozen(), with); }
+  auto forward(auto& ctx, const Adapters& with) {
+    return Net::forward<double>(ctx, ws, pictures(edit), pictures(x_t), pictures(source), t, features(), weights.frozen(),
+                                with);
+  }
   /// The edit alone, in memory of its own.
   std::vector<double> output(auto& ctx, const Adapters& with) {
     const Workspace::Scope scope(ws);
@@ -53,7 +63,8 @@ struct Problem {
 
 /// What backward gives for a random cotangent.
 struct Gradients {
-  std::vector<double> tokens = std::vector<double>(static_cast<std::size_t>(requests * Tokens::values)), instruction = test::poisoned(batch * Net::instruction_width);
+  std::vector<double> tokens = std::vector<double>(static_cast<std::size_t>(requests * Tokens::values)),
+                      instruction = test::poisoned(batch * Net::instruction_width);
   Weights<Net, double> weights;
 };
 
@@ -63,8 +74,8 @@ Gradients gradients_of(auto& ctx, Problem& problem, const Adapters& with) {
   const Workspace::Scope scope(problem.ws);
   Gradients g;
   const auto saved = problem.forward(ctx, with);
-  Net::backward<double>(ctx, problem.ws, {g.tokens.data(), requests}, g.weights.view(), {g.instruction.data(), batch}, {dedit.data(), batch, height, width}, saved,
-                        problem.weights.frozen(), with);
+  Net::backward<double>(ctx, problem.ws, {g.tokens.data(), requests}, g.weights.view(), {g.instruction.data(), batch},
+                        {dedit.data(), batch, height, width}, saved, problem.weights.frozen(), with);
   return g;
 }
 
@@ -85,21 +96,27 @@ BOOST_AUTO_TEST_CASE(gradients_of_weights_adapters_and_instruction) {
   auto loss = [&] { return test::dot(problem.output(ctx, with), dedit); };
   auto p = problem.weights.view();
   for_each_parameter(p, [&](const std::string& name, auto& view) {
-    const auto at = static_cast<std::size_t>(view.data - problem.weights.flat().data()), n = static_cast<std::size_t>(view.size());
+    const auto at = static_cast<std::size_t>(view.data - problem.weights.flat().data()),
+               n = static_cast<std::size_t>(view.size());
     test::check_gradient(name, {view.data, n}, g.weights.flat().subspan(at, n), loss, 1e-7, 6);
   });
   test::check_gradient("instruction", problem.instruction, g.instruction, loss);
   for (std::size_t m = 0; m < Tokens::module_count; ++m)
     for (Index layer = 0; layer < Net::layers; ++layer) {
       auto part = [&](auto& all, Index token, Index count) {
-        return std::span(all).subspan(static_cast<std::size_t>(Tokens::values + layer * Tokens::values_per_layer + token * Tokens::values_per_token), static_cast<std::size_t>(count));
+        return std::span(all).subspan(
+            static_cast<std::size_t>(Tokens::values + layer * Tokens::values_per_layer + token * Tokens::values_per_token),
+            static_cast<std::size_t>(count));
       };
       const auto& module = Tokens::modules[m];
       const std::string name = " of layer " + std::to_string(layer) + ", " + module.name();
-      test::check_gradient("A" + name, part(problem.tokens, Tokens::first_A[m], Tokens::rank * module.in), part(g.tokens, Tokens::first_A[m], Tokens::rank * module.in), loss, 1e-7, 6);
-      test::check_gradient("B" + name, part(problem.tokens, Tokens::first_B[m], Tokens::rank * module.out), part(g.tokens, Tokens::first_B[m], Tokens::rank * module.out), loss, 1e-7, 6);
+      test::check_gradient("A" + name, part(problem.tokens, Tokens::first_A[m], Tokens::rank * module.in),
+                           part(g.tokens, Tokens::first_A[m], Tokens::rank * module.in), loss, 1e-7, 6);
+      test::check_gradient("B" + name, part(problem.tokens, Tokens::first_B[m], Tokens::rank * module.out),
+                           part(g.tokens, Tokens::first_B[m], Tokens::rank * module.out), loss, 1e-7, 6);
     }
-  BOOST_CHECK(std::all_of(g.tokens.begin(), g.tokens.begin() + Tokens::values, [](double v) { return v == 0; }));  // nobody's request
+  BOOST_CHECK(std::all_of(g.tokens.begin(), g.tokens.begin() + Tokens::values,
+                          [](double v) { return v == 0; }));  // nobody's request
 }
 
 BOOST_AUTO_TEST_CASE(a_frozen_backbone_gives_the_same_gradients_of_its_adapters_bit_for_bit) {
@@ -112,8 +129,8 @@ BOOST_AUTO_TEST_CASE(a_frozen_backbone_gives_the_same_gradients_of_its_adapters_
     const Workspace::Scope scope(problem.ws);
     std::vector<double> dtokens(g.tokens.size());
     const auto saved = problem.forward(ctx, with);
-    Net::backward<double>(ctx, problem.ws, {dtokens.data(), requests}, Net::Parameters<double>{}, {dinstruction, batch}, {dedit.data(), batch, height, width}, saved,
-                          problem.weights.frozen(), with);
+    Net::backward<double>(ctx, problem.ws, {dtokens.data(), requests}, Net::Parameters<double>{}, {dinstruction, batch},
+                          {dedit.data(), batch, height, width}, saved, problem.weights.frozen(), with);
     return dtokens;
   };
   auto dinstruction = test::poisoned(batch * Net::instruction_width);
@@ -131,7 +148,8 @@ BOOST_AUTO_TEST_CASE(gradients_of_adapters_are_added_and_may_be_unwanted) {
   const auto saved = problem.forward(ctx, with);
   std::vector<double> dtokens(g.tokens.size(), 0.5);
   auto backward = [&](double* dadapters, Index count, const auto& dp, double* dinstruction) {
-    Net::backward<double>(ctx, problem.ws, {dadapters, count}, dp, {dinstruction, batch}, {dedit.data(), batch, height, width}, saved, problem.weights.frozen(), with);
+    Net::backward<double>(ctx, problem.ws, {dadapters, count}, dp, {dinstruction, batch},
+                          {dedit.data(), batch, height, width}, saved, problem.weights.frozen(), with);
   };
   const Net::Parameters<double> frozen;
   backward(dtokens.data(), requests, frozen, nullptr);
@@ -186,28 +204,39 @@ BOOST_AUTO_TEST_CASE(an_exception_leaves_nothing_behind) {
   constexpr std::type_identity<ShapeError> shape;
   // The first value, one in the middle, one of a request that nobody uses.
   for (const std::size_t at : {std::size_t{0}, tokens.size() / 2 + 5, std::size_t{3}})
-    for (const double wrong : {std::nan(""), std::numeric_limits<double>::infinity(), -std::numeric_limits<double>::infinity()})
+    for (const double wrong :
+         {std::nan(""), std::numeric_limits<double>::infinity(), -std::numeric_limits<double>::infinity()})
       check(non_finite, "adapters: a generated value is NaN or infinite", [&] {
         problem.tokens[at] = wrong;
         problem.forward(ctx, problem.adapters(shared));
       });
-  check(shape, "adapters: expected one entry for each of 3 samples, found 2", [&] { problem.forward(ctx, problem.adapters(std::span(shared).first(2))); });
-  check(shape, "adapters: expected one entry for each of 3 samples, found 0", [&] { problem.forward(ctx, problem.adapters({})); });
+  check(shape, "adapters: expected one entry for each of 3 samples, found 2",
+        [&] { problem.forward(ctx, problem.adapters(std::span(shared).first(2))); });
+  check(shape, "adapters: expected one entry for each of 3 samples, found 0",
+        [&] { problem.forward(ctx, problem.adapters({})); });
   constexpr std::array<Index, batch> beyond{1, 2, 0}, negative{1, -2, 0};
-  check(shape, "lora: expected an adapter index below 2 or no_adapter, found 2", [&] { problem.forward(ctx, problem.adapters(beyond)); });
-  check(shape, "lora: expected an adapter index below 2 or no_adapter, found -2", [&] { problem.forward(ctx, problem.adapters(negative)); });
+  check(shape, "lora: expected an adapter index below 2 or no_adapter, found 2",
+        [&] { problem.forward(ctx, problem.adapters(beyond)); });
+  check(shape, "lora: expected an adapter index below 2 or no_adapter, found -2",
+        [&] { problem.forward(ctx, problem.adapters(negative)); });
 
-  const std::string expected = "edit transformer: expected equal pictures in multiples of 8 pixels, with one time and one instruction each; found x_t ";
+  const std::string expected =
+      "edit transformer: expected equal pictures in multiples of 8 pixels, with one time and one instruction each; found "
+      "x_t ";
   using Pictures = View<double, dyn, dyn, dyn, 3>;
   auto call = [&](Pictures edit, Pictures x_t, Pictures source, Index times, Index instructions) {
-    Net::forward<double>(ctx, problem.ws, edit, x_t, source, std::span(problem.t).first(static_cast<std::size_t>(times)), {problem.instruction.data(), instructions},
-                         problem.weights.frozen(), problem.adapters(shared));
+    Net::forward<double>(ctx, problem.ws, edit, x_t, source, std::span(problem.t).first(static_cast<std::size_t>(times)),
+                         {problem.instruction.data(), instructions}, problem.weights.frozen(), problem.adapters(shared));
   };
   auto sized = [](std::vector<double>& values, Index b, Index h, Index w) { return Pictures(values.data(), b, h, w); };
-  const auto edit = Problem::pictures(problem.edit), x_t = Problem::pictures(problem.x_t), source = Problem::pictures(problem.source);
-  check(shape, expected + "3 x 8 x 16, source 3 x 16 x 8, 3 times, 3 instructions", [&] { call(edit, x_t, sized(problem.source, 3, 16, 8), 3, 3); });
-  check(shape, expected + "3 x 8 x 16, source 2 x 8 x 16, 3 times, 3 instructions", [&] { call(edit, x_t, sized(problem.source, 2, 8, 16), 3, 3); });
-  check(shape, expected + "3 x 8 x 16, source 3 x 8 x 16, 3 times, 3 instructions", [&] { call(sized(problem.edit, 3, 8, 8), x_t, source, 3, 3); });
+  const auto edit = Problem::pictures(problem.edit), x_t = Problem::pictures(problem.x_t),
+             source = Problem::pictures(problem.source);
+  check(shape, expected + "3 x 8 x 16, source 3 x 16 x 8, 3 times, 3 instructions",
+        [&] { call(edit, x_t, sized(problem.source, 3, 16, 8), 3, 3); });
+  check(shape, expected + "3 x 8 x 16, source 2 x 8 x 16, 3 times, 3 instructions",
+        [&] { call(edit, x_t, sized(problem.source, 2, 8, 16), 3, 3); });
+  check(shape, expected + "3 x 8 x 16, source 3 x 8 x 16, 3 times, 3 instructions",
+        [&] { call(sized(problem.edit, 3, 8, 8), x_t, source, 3, 3); });
   check(shape, expected + "3 x 8 x 16, source 3 x 8 x 16, 2 times, 3 instructions", [&] { call(edit, x_t, source, 2, 3); });
   check(shape, expected + "3 x 8 x 16, source 3 x 8 x 16, 3 times, 1 instructions", [&] { call(edit, x_t, source, 3, 1); });
   check(shape, expected + "3 x 8 x 12, source 3 x 8 x 12, 3 times, 3 instructions",
@@ -228,7 +257,8 @@ BOOST_AUTO_TEST_CASE(stored_adapters_come_back_with_nan_in_their_padding) {
   std::array<double*, Tokens::module_count> at_A, at_B;
   std::array<const double*, Tokens::module_count> from_A, from_B;
   for (std::size_t m = 0; m < Tokens::module_count; ++m) {
-    A[m].resize(static_cast<std::size_t>(Tokens::rank * Tokens::modules[m].in)), B[m].resize(static_cast<std::size_t>(Tokens::rank * Tokens::modules[m].out));
+    A[m].resize(static_cast<std::size_t>(Tokens::rank * Tokens::modules[m].in)),
+        B[m].resize(static_cast<std::size_t>(Tokens::rank * Tokens::modules[m].out));
     from_A[m] = at_A[m] = A[m].data(), from_B[m] = at_B[m] = B[m].data();
   }
   for (std::size_t layer = 0; layer < tokens.size(); layer += Tokens::values_per_layer) {

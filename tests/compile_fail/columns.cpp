@@ -2,7 +2,8 @@
 #include "wu/ops/rms_norm.hpp"
 
 using wu::View, wu::dyn;
-void norm(wu::reference& ctx, View<float, dyn, 3> y, View<float, dyn> inv_rms, View<const float, dyn, 9> qkv, View<const float, dyn, 3> q, View<const float, 3> gain) {
+void norm(wu::reference& ctx, View<float, dyn, 3> y, View<float, dyn> inv_rms, View<const float, dyn, 9> qkv,
+          View<const float, dyn, 3> q, View<const float, 3> gain) {
 #ifdef WU_CORRECTED
   static_cast<void>(qkv);
   wu::rms_norm_forward(ctx, y, inv_rms, q, gain);

@@ -49,7 +49,8 @@ BOOST_AUTO_TEST_CASE(utf8_is_decoded_to_its_last_and_first_code_points) {
   const auto decode = [](std::string_view text) { return wu::condition::decode_utf8(text); };
   BOOST_CHECK((decode("\0A\x7F"sv) == std::vector<char32_t>{0, 'A', 0x7F}));
   BOOST_CHECK((decode("\xC2\x80\xDF\xBF") == std::vector<char32_t>{0x80, 0x7FF}));
-  BOOST_CHECK((decode("\xE0\xA0\x80\xED\x9F\xBF\xEE\x80\x80\xEF\xBF\xBF") == std::vector<char32_t>{0x800, 0xD7FF, 0xE000, 0xFFFF}));
+  BOOST_CHECK(
+      (decode("\xE0\xA0\x80\xED\x9F\xBF\xEE\x80\x80\xEF\xBF\xBF") == std::vector<char32_t>{0x800, 0xD7FF, 0xE000, 0xFFFF}));
   BOOST_CHECK((decode("\xF0\x90\x80\x80\xF4\x8F\xBF\xBF") == std::vector<char32_t>{0x10000, 0x10FFFF}));
   BOOST_CHECK(decode("").empty());
 }
@@ -86,7 +87,8 @@ BOOST_AUTO_TEST_CASE(ill_formed_utf8_is_refused_where_it_begins) {
   };
   for (const auto& [text, byte] : cases) {
     BOOST_TEST_CONTEXT("byte " << byte << " of " << text.size()) {
-      const auto sentence = wu::message("the instruction is not UTF-8 text: byte ", byte, " of ", text.size(), " does not fit");
+      const auto sentence =
+          wu::message("the instruction is not UTF-8 text: byte ", byte, " of ", text.size(), " does not fit");
       BOOST_CHECK_EXCEPTION(wu::condition::decode_utf8(text), wu::Error, says(sentence));
       Pieces pieces(3, -1);
       BOOST_CHECK_EXCEPTION(wu::condition::word_pieces(pieces, text, vocabulary), wu::Error, says(sentence));
@@ -139,12 +141,20 @@ BOOST_AUTO_TEST_CASE(punctuation_of_other_scripts_does_not_stick_to_words) {
 }
 
 BOOST_AUTO_TEST_CASE(case_does_not_matter) {
-  const std::string_view pairs[][2] = {{"BLUR The Photo", "blur the photo"}, {"ÉTÉ À ØRE", "été à øre"},         {"ŁÓDŹ ČEŠTINA ŽLUTÝ Ÿ", "łódź čeština žlutý ÿ"},
-                                       {"İSTANBUL", "istanbul"},             {"ΑΘΗΝΑ ΦΩΣ", "αθηνα φως"},         {"ΆΝΟΙΞΗ ΈΝΑ ΉΛΙΟΣ ΌΛΑ ΎΨΟΣ ΏΡΑ", "άνοιξη ένα ήλιος όλα ύψος ώρα"},
-                                       {"РАЗМЫТИЕ", "размытие"},             {"ЁЛКА ЇЖАК ЄВРО", "ёлка їжак євро"}, {"ҚАЗАҚ ӘДЕМІ ҮЛКЕН", "қазақ әдемі үлкен"},
+  const std::string_view pairs[][2] = {{"BLUR The Photo", "blur the photo"},
+                                       {"ÉTÉ À ØRE", "été à øre"},
+                                       {"ŁÓDŹ ČEŠTINA ŽLUTÝ Ÿ", "łódź čeština žlutý ÿ"},
+                                       {"İSTANBUL", "istanbul"},
+                                       {"ΑΘΗΝΑ ΦΩΣ", "αθηνα φως"},
+                                       {"ΆΝΟΙΞΗ ΈΝΑ ΉΛΙΟΣ ΌΛΑ ΎΨΟΣ ΏΡΑ", "άνοιξη ένα ήλιος όλα ύψος ώρα"},
+                                       {"РАЗМЫТИЕ", "размытие"},
+                                       {"ЁЛКА ЇЖАК ЄВРО", "ёлка їжак євро"},
+                                       {"ҚАЗАҚ ӘДЕМІ ҮЛКЕН", "қазақ әдемі үлкен"},
                                        {"ẢNH MỜ ĐƯỢC", "ảnh mờ được"}};
-  for (const auto& [capital, small] : pairs) BOOST_CHECK_MESSAGE(pieces_of(capital) == pieces_of(small), capital << " and " << small);
-  for (const auto* marks : {"é×à", "é÷à"}) BOOST_CHECK_EQUAL(std::ranges::count(pieces_of(marks), 0), 10);  // two words of one letter
+  for (const auto& [capital, small] : pairs)
+    BOOST_CHECK_MESSAGE(pieces_of(capital) == pieces_of(small), capital << " and " << small);
+  for (const auto* marks : {"é×à", "é÷à"})
+    BOOST_CHECK_EQUAL(std::ranges::count(pieces_of(marks), 0), 10);  // two words of one letter
 }
 
 BOOST_AUTO_TEST_CASE(rows_never_change) {
@@ -179,8 +189,11 @@ BOOST_AUTO_TEST_CASE(rows_stay_within_the_table_and_row_0_means_nothing) {
 BOOST_AUTO_TEST_CASE(a_text_without_a_word_is_refused) {
   Pieces pieces(3, -1);
   BOOST_CHECK_EXCEPTION(wu::condition::word_pieces(pieces, "", vocabulary), wu::Error, says("the instruction is empty"));
-  for (const auto* text : {" ", "\t\n", "?!...", "'", "''", "。！？，、", "“”—…", "،؟۔", "।॥", "×÷", "😀", "\xC2\xA0\xE3\x80\x80", "䷀"})
-    BOOST_CHECK_EXCEPTION(wu::condition::word_pieces(pieces, text, vocabulary), wu::Error, says("the instruction holds no word"));
-  BOOST_CHECK_EXCEPTION(wu::condition::word_pieces(pieces, "blur", 1), wu::Error, says("word pieces: expected a vocabulary of at least 2 rows, found 1"));
+  for (const auto* text :
+       {" ", "\t\n", "?!...", "'", "''", "。！？，、", "“”—…", "،؟۔", "।॥", "×÷", "😀", "\xC2\xA0\xE3\x80\x80", "䷀"})
+    BOOST_CHECK_EXCEPTION(wu::condition::word_pieces(pieces, text, vocabulary), wu::Error,
+                          says("the instruction holds no word"));
+  BOOST_CHECK_EXCEPTION(wu::condition::word_pieces(pieces, "blur", 1), wu::Error,
+                        says("word pieces: expected a vocabulary of at least 2 rows, found 1"));
   BOOST_CHECK(pieces == Pieces(3, -1));
 }

@@ -122,7 +122,8 @@ BOOST_AUTO_TEST_CASE(memory_that_cannot_be_counted_is_refused) {
   BOOST_CHECK_EXCEPTION(wu::Buffer<double>(-1), wu::Error, says(negative));
   BOOST_CHECK_EXCEPTION(wu::Buffer<double>{huge}, wu::Error, says(doubles + "1 times 2305843009213693952"));
   BOOST_CHECK_EXCEPTION((wu::Tensor<float, wu::dyn, 3>(-1)), wu::Error, says(negative));
-  BOOST_CHECK_EXCEPTION((wu::Tensor<double, wu::dyn, 3, wu::dyn>(Index{1} << 32, Index{1} << 32)), wu::Error, says(doubles + "12884901888 times 4294967296"));
+  BOOST_CHECK_EXCEPTION((wu::Tensor<double, wu::dyn, 3, wu::dyn>(Index{1} << 32, Index{1} << 32)), wu::Error,
+                        says(doubles + "12884901888 times 4294967296"));
   BOOST_CHECK_EQUAL((wu::checked_count<double>(3, std::array<Index, 2>{5, 7})), 105);
   BOOST_CHECK_EQUAL((wu::checked_count<double>(3, std::array<Index, 2>{0, 7})), 0);
   BOOST_CHECK_EQUAL(wu::checked_count<char>(std::numeric_limits<Index>::max()), std::numeric_limits<Index>::max());

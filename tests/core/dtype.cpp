@@ -33,15 +33,18 @@ static_assert(bits(from_bits(0x3f808001)) == 0x3f81);  // just above the tie
 static_assert(bits(from_bits(0x3f807fff)) == 0x3f80);  // just below
 static_assert(bits(from_bits(0x3f818000)) == 0x3f82);  // the next tie: up to even
 static_assert(bits(from_bits(0x3f817fff)) == 0x3f81);
-static_assert(bits(from_bits(0xbf808000)) == 0xbf80 && bits(from_bits(0xbf818000)) == 0xbf82);  // towards even, whatever the sign
-static_assert(bits(from_bits(0x3fff8000)) == 0x4000 && bits(from_bits(0x3fffffff)) == 0x4000);  // the carry reaches the exponent
+static_assert(bits(from_bits(0xbf808000)) == 0xbf80 &&
+              bits(from_bits(0xbf818000)) == 0xbf82);  // towards even, whatever the sign
+static_assert(bits(from_bits(0x3fff8000)) == 0x4000 &&
+              bits(from_bits(0x3fffffff)) == 0x4000);  // the carry reaches the exponent
 
 // Zeros keep their sign; small numbers are kept, not flushed.
 static_assert(bits(0.0f) == 0 && bits(-0.0f) == 0x8000);
 static_assert(bits(from_bits(0x00010000)) == 1 && bits(from_bits(0x00008000)) == 0 && bits(from_bits(0x00008001)) == 1);
 
 // Infinity stays; beyond the largest number plus half a step lies infinity.
-static_assert(bits(std::numeric_limits<float>::infinity()) == 0x7f80 && bits(-std::numeric_limits<float>::infinity()) == 0xff80);
+static_assert(bits(std::numeric_limits<float>::infinity()) == 0x7f80 &&
+              bits(-std::numeric_limits<float>::infinity()) == 0xff80);
 static_assert(bits(std::numeric_limits<float>::max()) == 0x7f80);
 static_assert(bits(from_bits(0x7f7f7fff)) == 0x7f7f && bits(from_bits(0x7f7f8000)) == 0x7f80);
 

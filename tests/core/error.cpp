@@ -18,7 +18,8 @@ static_assert(std::is_nothrow_copy_constructible_v<wu::ShapeError>);
 }  // namespace
 
 BOOST_AUTO_TEST_CASE(message_joins_words_and_numbers) {
-  BOOST_CHECK_EQUAL(wu::message("expected ", 3, " rows, found ", -2L, std::string(" in "), 'x'), "expected 3 rows, found -2 in x");
+  BOOST_CHECK_EQUAL(wu::message("expected ", 3, " rows, found ", -2L, std::string(" in "), 'x'),
+                    "expected 3 rows, found -2 in x");
   BOOST_CHECK_EQUAL(wu::message(0.5), "0.5");
 }
 
@@ -26,9 +27,7 @@ BOOST_AUTO_TEST_CASE(errors_are_caught_by_their_base_with_their_sentence) {
   auto sentence = [](auto thrower) -> std::string {
     try {
       thrower();
-    } catch (const wu::Error& e) {
-      return e.what();
-    }
+    } catch (const wu::Error& e) { return e.what(); }
     return "nothing was thrown";
   };
   BOOST_CHECK_EQUAL(sentence([] { throw wu::ShapeError(wu::message("expected ", 5)); }), "expected 5");

@@ -36,7 +36,9 @@ struct Model {
     std::array<Block<T>, 2> blocks;
     std::array<std::array<View<T, 3>, 2>, 1> scales;
     View<T> temperature;
-    constexpr void visit(auto&& at) { at("table", table), at("blocks", blocks), at("scales", scales), at("temperature", temperature); }
+    constexpr void visit(auto&& at) {
+      at("table", table), at("blocks", blocks), at("scales", scales), at("temperature", temperature);
+    }
   };
 };
 
@@ -63,7 +65,8 @@ struct Leaf {
 template <class P, class T>
 std::vector<Leaf> leaves(P p, const T* base, const std::string& prefix = "") {
   std::vector<Leaf> found;
-  wu::for_each_parameter(p, [&](const std::string& name, const auto& view) { found.push_back({name, view.data - base, view.size()}); }, prefix);
+  wu::for_each_parameter(
+      p, [&](const std::string& name, const auto& view) { found.push_back({name, view.data - base, view.size()}); }, prefix);
   return found;
 }
 
@@ -71,8 +74,9 @@ std::vector<Leaf> leaves(P p, const T* base, const std::string& prefix = "") {
 
 BOOST_AUTO_TEST_CASE(parameters_have_the_names_of_the_checkpoint) {
   Weights w;
-  const std::vector<std::string> expected{"table", "blocks.0.norm.weight", "blocks.0.weight", "blocks.1.norm.weight",
-                                          "blocks.1.weight", "scales.0.0", "scales.0.1", "temperature"};
+  const std::vector<std::string> expected{
+      "table",           "blocks.0.norm.weight", "blocks.0.weight", "blocks.1.norm.weight",
+      "blocks.1.weight", "scales.0.0",           "scales.0.1",      "temperature"};
   const auto found = leaves(w.view(), w.flat().data());
   BOOST_REQUIRE_EQUAL(found.size(), expected.size());
   for (std::size_t k = 0; k < found.size(); ++k) BOOST_CHECK_EQUAL(found[k].name, expected[k]);

@@ -70,7 +70,8 @@ BOOST_AUTO_TEST_CASE(random_has_a_stream_for_each_seed_purpose_and_index) {
   std::set<std::vector<std::uint32_t>> streams;
   std::size_t made = 0;
   constexpr std::uint64_t high = std::uint64_t{1} << 32, top = std::uint64_t{1} << 63;
-  for (const std::uint64_t seed : {std::uint64_t{0}, std::uint64_t{1}, std::uint64_t{2}, high, high + 1, top, ~std::uint64_t{0}})
+  for (const std::uint64_t seed :
+       {std::uint64_t{0}, std::uint64_t{1}, std::uint64_t{2}, high, high + 1, top, ~std::uint64_t{0}})
     for (const char* purpose : {"", "noise", "noisf", "times", "initialise"})
       for (const std::uint64_t index : {std::uint64_t{0}, std::uint64_t{1}, high, top, ~std::uint64_t{0}})
         streams.insert(first(Random(seed, purpose, index))), ++made;

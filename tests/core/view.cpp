@@ -28,7 +28,8 @@ static_assert(!std::is_convertible_v<View<const float, dyn, 3>, View<float, dyn,
 static_assert(!std::is_convertible_v<View<float, dyn, 3>, View<const float, dyn, 5>>);
 static_assert(!std::is_convertible_v<View<float, 2, 3>, View<float, 3, 2>>);
 static_assert(!std::is_convertible_v<View<float, dyn, 3>, View<const double, dyn, 3>>);
-static_assert(std::is_same_v<View<const float, 3>::value_type, float> && std::is_same_v<View<const float, 3>::element_type, const float>);
+static_assert(std::is_same_v<View<const float, 3>::value_type, float> &&
+              std::is_same_v<View<const float, 3>::element_type, const float>);
 static_assert(std::is_same_v<decltype(View<const float, 3>().begin()), const float*>);
 static_assert(std::is_convertible_v<Columns<float, 3>, Columns<const float, 3>>);
 static_assert(!std::is_convertible_v<Columns<const float, 3>, Columns<float, 3>>);
@@ -161,6 +162,7 @@ BOOST_AUTO_TEST_CASE(check_rows_says_who_expected_what) {
   const View<double, 5, 7> also_five;
   const Columns<double, 2> four(nullptr, 4, 7);
   wu::check_rows("test", five, also_five);
-  BOOST_CHECK_EXCEPTION(wu::check_rows("test", five, also_five, four), wu::ShapeError, says("test: expected 5 rows, found 4"));
+  BOOST_CHECK_EXCEPTION(wu::check_rows("test", five, also_five, four), wu::ShapeError,
+                        says("test: expected 5 rows, found 4"));
   BOOST_CHECK_EXCEPTION(wu::check_rows("test", four, five), wu::ShapeError, says("test: expected 4 rows, found 5"));
 }

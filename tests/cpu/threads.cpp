@@ -109,7 +109,8 @@ BOOST_AUTO_TEST_CASE(threads_pass_an_exception_on_and_work_afterwards) {
         const auto fail = [&](int thread, Index, Index) {
           if (thread == who) throw std::runtime_error("part " + std::to_string(thread));
         };
-        BOOST_REQUIRE_EXCEPTION(threads.split(10, fail), std::runtime_error, [&](const auto& e) { return e.what() == "part " + std::to_string(who); });
+        BOOST_REQUIRE_EXCEPTION(threads.split(10, fail), std::runtime_error,
+                                [&](const auto& e) { return e.what() == "part " + std::to_string(who); });
         BOOST_REQUIRE_EQUAL(sum(threads, 10), 45);  // nothing of the old exception is left
       }
   }
@@ -214,7 +215,8 @@ BOOST_AUTO_TEST_CASE(context_scratch_grows_and_stays) {
   to.scratch<double>(100000)[99999] = 1;
 }
 
-#if defined(__linux__) && !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__)  // sanitizers reserve more than the limit
+#if defined(__linux__) && !defined(__SANITIZE_ADDRESS__) && \
+    !defined(__SANITIZE_THREAD__)  // sanitizers reserve more than the limit
 BOOST_AUTO_TEST_CASE(threads_that_the_system_does_not_give_are_an_error_and_no_wait) {
   std::size_t pages = 0;
   std::ifstream("/proc/self/statm") >> pages;
@@ -226,9 +228,7 @@ BOOST_AUTO_TEST_CASE(threads_that_the_system_does_not_give_are_an_error_and_no_w
   std::string found;
   try {
     Threads threads(1000);
-  } catch (const wu::Error& e) {
-    found = e.what();
-  }
+  } catch (const wu::Error& e) { found = e.what(); }
   setrlimit(RLIMIT_AS, &before);
   BOOST_CHECK_MESSAGE(found.starts_with("threads: expected 1000, but the system gave only "), "found: " << found);
   Threads threads(3);

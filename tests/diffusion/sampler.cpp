@@ -54,7 +54,9 @@ Affine follow(Index steps) {
   return {{x[0], x[1]}, {x[2] - x[0], x[4] - x[0], x[3] - x[1], x[5] - x[1]}};
 }
 
-double largest_difference(const Symmetric& x, const Symmetric& y) { return std::max({std::fabs(x.a - y.a), std::fabs(x.b - y.b), std::fabs(x.c - y.c)}); }
+double largest_difference(const Symmetric& x, const Symmetric& y) {
+  return std::max({std::fabs(x.a - y.a), std::fabs(x.b - y.b), std::fabs(x.c - y.c)});
+}
 
 }  // namespace
 
@@ -154,7 +156,8 @@ BOOST_AUTO_TEST_CASE(no_steps_are_refused) {
   Workspace ws;
   for (const Index steps : {Index{0}, Index{-3}}) {
     const std::string sentence = message("sampler: expected at least one step, found ", steps);
-    BOOST_CHECK_EXCEPTION(diffusion::sample_euler(ws, Points(x.data(), 1), steps, velocity), ShapeError, [&](const ShapeError& e) { return e.what() == sentence; });
+    BOOST_CHECK_EXCEPTION(diffusion::sample_euler(ws, Points(x.data(), 1), steps, velocity), ShapeError,
+                          [&](const ShapeError& e) { return e.what() == sentence; });
   }
   BOOST_CHECK((x == std::vector<double>{1, 2}));
 }

@@ -14,8 +14,12 @@ constexpr Index samples = 5, height = 2, width = 3, per_sample = height * width 
 
 using Pictures = View<double, dyn, dyn, dyn, 3>;
 using ConstPictures = View<const double, dyn, dyn, dyn, 3>;
-Pictures view(std::vector<double>& values) { return {values.data(), static_cast<Index>(values.size()) / per_sample, height, width}; }
-ConstPictures view(const std::vector<double>& values) { return {values.data(), static_cast<Index>(values.size()) / per_sample, height, width}; }
+Pictures view(std::vector<double>& values) {
+  return {values.data(), static_cast<Index>(values.size()) / per_sample, height, width};
+}
+ConstPictures view(const std::vector<double>& values) {
+  return {values.data(), static_cast<Index>(values.size()) / per_sample, height, width};
+}
 
 /// The last time lies where the flow's 1 / (1 - t) is held back.
 const std::vector<double> t{0, 0.125, 0.5, 0.875, 0.97};
@@ -23,16 +27,19 @@ const std::vector<double> t{0, 0.125, 0.5, 0.875, 0.97};
 /// Pictures of a batch. On the bridge x_0 is the source.
 template <class Step>
 struct Batch {
-  std::vector<double> source = test::random_values(count, "source"), x_0 = Step::path::from_noise ? test::random_values(count, "noise") : source,
-                      x_1 = test::random_values(count, "target"), x_t = test::poisoned(count), output = test::random_values(count, "output"), each = test::poisoned(samples);
+  std::vector<double> source = test::random_values(count, "source"),
+                      x_0 = Step::path::from_noise ? test::random_values(count, "noise") : source,
+                      x_1 = test::random_values(count, "target"), x_t = test::poisoned(count),
+                      output = test::random_values(count, "output"), each = test::poisoned(samples);
   typename Step::loss_type f;
   reference ctx;
   Workspace ws;
 
   Batch() { Step::interpolate(view(x_t), view(x_0), view(x_1), t); }
   double loss(double* doutput = nullptr) {
-    return Step::loss(ctx, ws, Pictures(doutput, samples, height, width), View<double, dyn>(each.data(), samples), view(std::as_const(output)), view(std::as_const(x_t)),
-                      view(std::as_const(source)), view(std::as_const(x_0)), view(std::as_const(x_1)), t, f);
+    return Step::loss(ctx, ws, Pictures(doutput, samples, height, width), View<double, dyn>(each.data(), samples),
+                      view(std::as_const(output)), view(std::as_const(x_t)), view(std::as_const(source)),
+                      view(std::as_const(x_0)), view(std::as_const(x_1)), t, f);
   }
 };
 
@@ -40,7 +47,8 @@ struct Batch {
 template <class Step>
 std::vector<double> perfect(const Batch<Step>& batch) {
   std::vector<double> output(batch.x_1);
-  for (std::size_t k = 0; k < output.size(); ++k) output[k] -= Step::predicts == Predicts::edit ? batch.source[k] : batch.x_0[k];
+  for (std::size_t k = 0; k < output.size(); ++k)
+    output[k] -= Step::predicts == Predicts::edit ? batch.source[k] : batch.x_0[k];
   return output;
 }
 
@@ -87,7 +95,8 @@ BOOST_AUTO_TEST_CASE(a_network_that_is_right_has_the_velocity_of_the_path) {
     Step::velocity(view(v), view(output), view(std::as_const(batch.x_t)), view(std::as_const(batch.source)), t);
     for (std::size_t k = 0; k < v.size(); ++k) {
       double expected = batch.x_1[k] - batch.x_0[k];
-      if (const double at = t[k / per_sample]; Step::path::from_noise && Step::predicts == Predicts::edit && at > 0.95) expected *= (1 - at) / 0.05;  // held back
+      if (const double at = t[k / per_sample]; Step::path::from_noise && Step::predicts == Predicts::edit && at > 0.95)
+        expected *= (1 - at) / 0.05;  // held back
       BOOST_CHECK_SMALL(v[k] - expected, 1e-12);
     }
   });
@@ -97,11 +106,13 @@ BOOST_AUTO_TEST_CASE(following_the_velocity_for_the_rest_of_the_time_reaches_wha
   each_step([]<class Step>(Step) {
     Batch<Step> batch;
     auto v = test::poisoned(count);
-    Step::velocity(view(v), view(std::as_const(batch.output)), view(std::as_const(batch.x_t)), view(std::as_const(batch.source)), t);
+    Step::velocity(view(v), view(std::as_const(batch.output)), view(std::as_const(batch.x_t)),
+                   view(std::as_const(batch.source)), t);
     for (std::size_t k = 0; k < v.size(); ++k) {
       const double at = t[k / per_sample];
       if constexpr (Step::predicts == Predicts::velocity) BOOST_CHECK_EQUAL(v[k], batch.output[k]);
-      else if constexpr (!Step::path::from_noise) BOOST_CHECK_SMALL(batch.source[k] + v[k] - (batch.source[k] + batch.output[k]), 1e-14);
+      else if constexpr (!Step::path::from_noise)
+        BOOST_CHECK_SMALL(batch.source[k] + v[k] - (batch.source[k] + batch.output[k]), 1e-14);
       else if (at <= 0.95) BOOST_CHECK_SMALL(batch.x_t[k] + (1 - at) * v[k] - (batch.source[k] + batch.output[k]), 1e-14);
     }
   });
@@ -112,14 +123,19 @@ BOOST_AUTO_TEST_CASE(loss_is_the_mean_of_f_of_each_samples_error) {
     Batch<Step> batch;
     const double loss = batch.loss();
     auto v = test::poisoned(count);
-    Step::velocity(view(v), view(std::as_const(batch.output)), view(std::as_const(batch.x_t)), view(std::as_const(batch.source)), t);
+    Step::velocity(view(v), view(std::as_const(batch.output)), view(std::as_const(batch.x_t)),
+                   view(std::as_const(batch.source)), t);
     double expected = 0;
     for (std::size_t s = 0; s < samples; ++s) {
       double square = 0;
       const double reach = Step::path::from_noise && Step::predicts == Predicts::edit ? std::min(1.0, (1 - t[s]) / 0.05) : 1;
-      for (std::size_t k = s * per_sample; k < (s + 1) * per_sample; ++k) square += std::pow(v[k] - reach * (batch.x_1[k] - batch.x_0[k]), 2) / per_sample;
+      for (std::size_t k = s * per_sample; k < (s + 1) * per_sample; ++k)
+        square += std::pow(v[k] - reach * (batch.x_1[k] - batch.x_0[k]), 2) / per_sample;
       BOOST_CHECK_CLOSE(batch.each[s], square, 1e-10);
-      expected += (std::is_same_v<Step, DiffusionStep<typename Step::path, Step::predicts, MeanSquared>> ? square : std::log(square + LogMeanSquared{}.floor)) / samples;
+      expected += (std::is_same_v<Step, DiffusionStep<typename Step::path, Step::predicts, MeanSquared>>
+                       ? square
+                       : std::log(square + LogMeanSquared{}.floor)) /
+                  samples;
     }
     BOOST_CHECK_CLOSE(loss, expected, 1e-10);
   });
@@ -156,7 +172,8 @@ BOOST_AUTO_TEST_CASE(a_network_that_is_right_has_no_loss_and_no_gradient) {
 
 BOOST_AUTO_TEST_CASE(an_edit_is_compared_with_the_whole_velocity_until_it_is_held_back) {
   for (const double at : {0.0, 0.1, 1.0 / 3, 0.5, 0.77, 0.95}) BOOST_CHECK_EQUAL(RectifiedFlow::edit_reach(at), 1);
-  for (const double at : {0.951, 0.97, 0.999, 1.0}) BOOST_CHECK_CLOSE(RectifiedFlow::edit_reach(at) + 1, (1 - at) * RectifiedFlow::edit_factor(at) + 1, 1e-12);
+  for (const double at : {0.951, 0.97, 0.999, 1.0})
+    BOOST_CHECK_CLOSE(RectifiedFlow::edit_reach(at) + 1, (1 - at) * RectifiedFlow::edit_factor(at) + 1, 1e-12);
 }
 
 BOOST_AUTO_TEST_CASE(the_logarithm_counts_relative_errors) {
@@ -178,25 +195,34 @@ BOOST_AUTO_TEST_CASE(sizes_that_differ_are_refused_before_anything_is_written) {
   const auto before = out;
   auto& [source, x_0, x_1, x_t, output, ignored, f, ctx, ws] = batch;
   const auto whole = view(std::as_const(output));
-  BOOST_CHECK_EXCEPTION(Step::interpolate(view(out), view(few), whole, t), ShapeError,
-                        says("diffusion step, interpolate: expected tensors of one size for 5 samples, found 90, 72 and 90 values"));
-  BOOST_CHECK_EXCEPTION(Step::interpolate(view(out), whole, whole, times), ShapeError,
-                        says("diffusion step, interpolate: expected tensors of one size for 4 samples, found 90, 90 and 90 values"));
-  BOOST_CHECK_EXCEPTION(Step::interpolate(view(out), whole, whole, {}), ShapeError,
-                        says("diffusion step, interpolate: expected tensors of one size for 0 samples, found 90, 90 and 90 values"));
-  BOOST_CHECK_EXCEPTION(Step::velocity(view(out), whole, view(few), whole, t), ShapeError,
-                        says("diffusion step, velocity: expected tensors of one size for 5 samples, found 90, 90 and 72 values"));
-  BOOST_CHECK_EXCEPTION(Step::velocity(view(out), whole, whole, view(few), t), ShapeError,
-                        says("diffusion step, velocity: expected tensors of one size for 5 samples, found 90, 90 and 72 values"));
+  BOOST_CHECK_EXCEPTION(
+      Step::interpolate(view(out), view(few), whole, t), ShapeError,
+      says("diffusion step, interpolate: expected tensors of one size for 5 samples, found 90, 72 and 90 values"));
+  BOOST_CHECK_EXCEPTION(
+      Step::interpolate(view(out), whole, whole, times), ShapeError,
+      says("diffusion step, interpolate: expected tensors of one size for 4 samples, found 90, 90 and 90 values"));
+  BOOST_CHECK_EXCEPTION(
+      Step::interpolate(view(out), whole, whole, {}), ShapeError,
+      says("diffusion step, interpolate: expected tensors of one size for 0 samples, found 90, 90 and 90 values"));
+  BOOST_CHECK_EXCEPTION(
+      Step::velocity(view(out), whole, view(few), whole, t), ShapeError,
+      says("diffusion step, velocity: expected tensors of one size for 5 samples, found 90, 90 and 72 values"));
+  BOOST_CHECK_EXCEPTION(
+      Step::velocity(view(out), whole, whole, view(few), t), ShapeError,
+      says("diffusion step, velocity: expected tensors of one size for 5 samples, found 90, 90 and 72 values"));
   auto loss = [&](Pictures doutput, Index errors, ConstPictures target) {
     Step::loss(ctx, ws, doutput, View<double, dyn>(each.data(), errors), whole, whole, whole, whole, target, t);
   };
   std::vector<double> short_gradient(few);
-  BOOST_CHECK_EXCEPTION(loss(view(out), samples, view(few)), ShapeError, says("diffusion step, loss: expected tensors of one size for 5 samples, found 90, 90 and 72 values"));
-  BOOST_CHECK_EXCEPTION(loss(view(out), samples - 1, whole), ShapeError,
-                        says("diffusion step, loss: expected one error for each of 5 samples and a gradient of 90 values, found 4 and 90"));
-  BOOST_CHECK_EXCEPTION(loss(view(short_gradient), samples, whole), ShapeError,
-                        says("diffusion step, loss: expected one error for each of 5 samples and a gradient of 90 values, found 5 and 72"));
+  BOOST_CHECK_EXCEPTION(
+      loss(view(out), samples, view(few)), ShapeError,
+      says("diffusion step, loss: expected tensors of one size for 5 samples, found 90, 90 and 72 values"));
+  BOOST_CHECK_EXCEPTION(
+      loss(view(out), samples - 1, whole), ShapeError,
+      says("diffusion step, loss: expected one error for each of 5 samples and a gradient of 90 values, found 4 and 90"));
+  BOOST_CHECK_EXCEPTION(
+      loss(view(short_gradient), samples, whole), ShapeError,
+      says("diffusion step, loss: expected one error for each of 5 samples and a gradient of 90 values, found 5 and 72"));
   BOOST_CHECK(out == before);
   // Where the source is not read it may be missing.
   DiffusionStep<SourceBridge, Predicts::edit>::velocity(view(out), whole, whole, ConstPictures(), t);

@@ -60,7 +60,9 @@ BOOST_AUTO_TEST_CASE(sampler_times_are_those_that_the_sampler_visits) {
     }
   }
   Random random(test::seed, "times");
-  BOOST_CHECK_EXCEPTION(SamplerTimes{0}(random), ShapeError, [](const ShapeError& e) { return std::string(e.what()) == "sampler times: expected at least one step, found 0"; });
+  BOOST_CHECK_EXCEPTION(SamplerTimes{0}(random), ShapeError, [](const ShapeError& e) {
+    return std::string(e.what()) == "sampler times: expected at least one step, found 0";
+  });
 }
 
 BOOST_AUTO_TEST_CASE(times_depend_on_their_stream_alone) {

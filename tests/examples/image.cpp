@@ -441,7 +441,7 @@ BOOST_AUTO_TEST_CASE(a_failed_save_leaves_the_old_file) {
     BOOST_CHECK_THROW(edit::save_image(scratch / name, broken), wu::ShapeError);
 
     // A disk that is full after 512 bytes.
-    struct rlimit kept {};
+    struct rlimit kept{};
     BOOST_REQUIRE(getrlimit(RLIMIT_FSIZE, &kept) == 0);
     const auto handler = std::signal(SIGXFSZ, SIG_IGN);
     struct rlimit full = kept;

@@ -35,7 +35,9 @@ struct TwoRequests {
     initialise(frozen, 1);
     initialise(memory, 1);
   }
-  double loss() { return network.memory_loss(frozen, memory.frozen(), gradients.view(), requests, {.t = t, .noise_seed = 1}, worst); }
+  double loss() {
+    return network.memory_loss(frozen, memory.frozen(), gradients.view(), requests, {.t = t, .noise_seed = 1}, worst);
+  }
 };
 
 }  // namespace
@@ -67,16 +69,19 @@ BOOST_AUTO_TEST_CASE(training_moves_the_memory_downhill_and_never_the_backbone) 
   for (std::uint64_t k = 0; k < 3; ++k) requests.push_back(request(tasks[k + 2], k));
   const std::vector<double> t(requests.size(), 0);
   wu::Index worst = 0;
-  const double loss = network.memory_loss(frozen, memory.frozen(), gradients.view(), requests, {.t = t, .noise_seed = 1}, worst);
+  const double loss =
+      network.memory_loss(frozen, memory.frozen(), gradients.view(), requests, {.t = t, .noise_seed = 1}, worst);
   BOOST_CHECK_EQUAL(worst, -1);
   double square = 0;
   for (const float g : gradients.flat()) square += static_cast<double>(g) * static_cast<double>(g);
   BOOST_REQUIRE_GT(square, 0);
   constexpr double step = 1e-3;
   auto values = memory.flat();
-  for (std::size_t k = 0; k < values.size(); ++k) values[k] -= static_cast<float>(step / std::sqrt(square)) * gradients.flat()[k];
+  for (std::size_t k = 0; k < values.size(); ++k)
+    values[k] -= static_cast<float>(step / std::sqrt(square)) * gradients.flat()[k];
   MemoryWeights unused;
-  const double after = network.memory_loss(frozen, memory.frozen(), unused.view(), requests, {.t = t, .noise_seed = 1}, worst);
+  const double after =
+      network.memory_loss(frozen, memory.frozen(), unused.view(), requests, {.t = t, .noise_seed = 1}, worst);
   BOOST_CHECK_CLOSE(after - loss, -step * std::sqrt(square), 10);
   BOOST_CHECK_EQUAL(hash(frozen), before);
 }

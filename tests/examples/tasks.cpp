@@ -29,7 +29,8 @@ BOOST_AUTO_TEST_CASE(every_task_has_its_phrases_and_keeps_some_from_training) {
       for (std::uint64_t k = 0; k < 3000; ++k) {
         wu::Random random(1, "phrases", k);
         const std::string phrase = edit::training_phrase(task, random);
-        BOOST_REQUIRE_MESSAGE(std::ranges::find(held_out, phrase) == held_out.end(), "training drew the held-out phrase " << phrase);
+        BOOST_REQUIRE_MESSAGE(std::ranges::find(held_out, phrase) == held_out.end(),
+                              "training drew the held-out phrase " << phrase);
       }
     }
   }
@@ -58,7 +59,8 @@ BOOST_AUTO_TEST_CASE(opposing_tasks_exchange_source_and_target) {
 BOOST_AUTO_TEST_CASE(damage_differs_from_picture_to_picture_and_repeats_with_its_seed) {
   const edit::Image image = photograph();
   wu::Random a(1, "damage", 0), again(1, "damage", 0), b(1, "damage", 1);
-  const auto first = edit::make_pair(edit::Task::restore, image, a), same = edit::make_pair(edit::Task::restore, image, again);
+  const auto first = edit::make_pair(edit::Task::restore, image, a),
+             same = edit::make_pair(edit::Task::restore, image, again);
   const auto other = edit::make_pair(edit::Task::restore, image, b);
   BOOST_CHECK(first.source == same.source);
   BOOST_CHECK(!(first.source == other.source));
@@ -75,6 +77,7 @@ BOOST_AUTO_TEST_CASE(neutral_edits_change_the_picture_and_none_is_a_task) {
     BOOST_CHECK_EQUAL(result.rgb.size(), image.rgb.size());
     BOOST_CHECK_EQUAL(result == image, neutral.name == "keep");
     for (const edit::Task task : {edit::Task::blur, edit::Task::age, edit::Task::darken})
-      BOOST_CHECK_MESSAGE(edit::psnr(result, edit::make_pair(task, image, random).target) < 32, neutral.name << " is close to " << edit::name(task));
+      BOOST_CHECK_MESSAGE(edit::psnr(result, edit::make_pair(task, image, random).target) < 32,
+                          neutral.name << " is close to " << edit::name(task));
   }
 }

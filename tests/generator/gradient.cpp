@@ -17,10 +17,12 @@ using namespace wu;
 using Shape = AdaptedLayers<3, Adapted<"up", 5, 7>, Adapted<"down", 7, 5>>;
 using Tokens = Tokenizer</*rank*/ 4, /*width*/ 3>::of<Shape>;
 template <class... Attentions>
-using Tiny = Generator<Tokens, Width<12>, HeadWidth<4>, Blocks<1>, JoinedRanks<2>, ConditionWidth<7>, BlockOrder<Attentions...>>;
+using Tiny =
+    Generator<Tokens, Width<12>, HeadWidth<4>, Blocks<1>, JoinedRanks<2>, ConditionWidth<7>, BlockOrder<Attentions...>>;
 static_assert(Tokens::tokens_per_layer == 10);
 
-using OneAxisEach = Tiny<FactorizedAttention<"over_layers", "layer">, FactorizedAttention<"over_tokens", "token">, FactorizedAttention<"over_ranks", "rank">>;
+using OneAxisEach = Tiny<FactorizedAttention<"over_layers", "layer">, FactorizedAttention<"over_tokens", "token">,
+                         FactorizedAttention<"over_ranks", "rank">>;
 /// Positions of one group lie 20 rows and 1 row apart, with other groups' rows between them.
 using NotContiguous = Tiny<FactorizedAttention<"over_layers_and_ranks", "layer", "rank">>;
 
@@ -29,16 +31,20 @@ constexpr Index batch = 2, length = 5;
 template <class G>
 struct Problem {
   Weights<G, double> weights, gradients;
-  std::vector<double> condition = test::random_values(batch * length * G::input, "condition"), tokens = test::poisoned(batch * Tokens::values),
+  std::vector<double> condition = test::random_values(batch * length * G::input, "condition"),
+                      tokens = test::poisoned(batch * Tokens::values),
                       dcondition = test::poisoned(batch * length * G::input);
   Workspace ws;
   reference ctx;
 
   auto forward() {
-    return G::template forward<double>(ctx, ws, {tokens.data(), batch}, View<const double, dyn, dyn, G::input>(condition.data(), batch, length), weights.frozen());
+    return G::template forward<double>(ctx, ws, {tokens.data(), batch},
+                                       View<const double, dyn, dyn, G::input>(condition.data(), batch, length),
+                                       weights.frozen());
   }
   void backward(std::span<const double> dtokens, const auto& saved) {
-    G::template backward<double>(ctx, ws, View<double, dyn, dyn, G::input>(dcondition.data(), batch, length), gradients.view(), {dtokens.data(), batch}, saved, weights.frozen());
+    G::template backward<double>(ctx, ws, View<double, dyn, dyn, G::input>(dcondition.data(), batch, length),
+                                 gradients.view(), {dtokens.data(), batch}, saved, weights.frozen());
   }
 };
 
@@ -58,7 +64,8 @@ void check(const std::vector<std::string>& attentions) {
   std::vector<std::string> names;
   auto p = problem.weights.view();
   for_each_parameter(p, [&](const std::string& name, auto& view) {
-    const auto at = static_cast<std::size_t>(view.data - problem.weights.flat().data()), n = static_cast<std::size_t>(view.size());
+    const auto at = static_cast<std::size_t>(view.data - problem.weights.flat().data()),
+               n = static_cast<std::size_t>(view.size());
     test::check_gradient(name, {view.data, n}, problem.gradients.flat().subspan(at, n), loss, 1e-7, 10);
     names.push_back(name);
   });
@@ -71,14 +78,17 @@ void check(const std::vector<std::string>& attentions) {
 
 /// The tokens of A's half and of B's half of every layer: f(value, is_A).
 void each_token_value(auto& tokens, auto&& f) {
-  for (std::size_t k = 0; k < tokens.size(); ++k) f(tokens[k], static_cast<Index>(k) % Tokens::values_per_layer < Tokens::tokens_A * Tokens::values_per_token);
+  for (std::size_t k = 0; k < tokens.size(); ++k)
+    f(tokens[k], static_cast<Index>(k) % Tokens::values_per_layer < Tokens::tokens_A * Tokens::values_per_token);
 }
 
 }  // namespace
 
 BOOST_AUTO_TEST_CASE(three_attentions_of_one_axis_each) { check<OneAxisEach>({"over_layers", "over_tokens", "over_ranks"}); }
 
-BOOST_AUTO_TEST_CASE(an_attention_over_axes_that_do_not_lie_side_by_side) { check<NotContiguous>({"over_layers_and_ranks"}); }
+BOOST_AUTO_TEST_CASE(an_attention_over_axes_that_do_not_lie_side_by_side) {
+  check<NotContiguous>({"over_layers_and_ranks"});
+}
 
 BOOST_AUTO_TEST_CASE(a_request_alone_gets_the_tokens_it_gets_in_a_batch) {
   // With one request every attention runs on its own rows; in a batch the first block's self attentions run once for all.
@@ -88,9 +98,11 @@ BOOST_AUTO_TEST_CASE(a_request_alone_gets_the_tokens_it_gets_in_a_batch) {
   problem.forward();
   for (Index k = 0; k < batch; ++k) {
     auto alone = test::poisoned(Tokens::values);
-    G::forward<double>(problem.ctx, problem.ws, {alone.data(), 1}, View<const double, dyn, dyn, G::input>(problem.condition.data() + k * length * G::input, 1, length),
+    G::forward<double>(problem.ctx, problem.ws, {alone.data(), 1},
+                       View<const double, dyn, dyn, G::input>(problem.condition.data() + k * length * G::input, 1, length),
                        problem.weights.frozen());
-    BOOST_CHECK(std::ranges::equal(alone, std::span(problem.tokens).subspan(static_cast<std::size_t>(k * Tokens::values), alone.size())));
+    BOOST_CHECK(std::ranges::equal(
+        alone, std::span(problem.tokens).subspan(static_cast<std::size_t>(k * Tokens::values), alone.size())));
   }
 }
 
@@ -101,13 +113,16 @@ BOOST_AUTO_TEST_CASE(saved_bytes_are_what_forward_takes) {
     auto tokens = test::poisoned(samples * Tokens::values);
     Workspace ws;
     reference ctx;
-    G::template forward<double>(ctx, ws, {tokens.data(), samples}, View<const double, dyn, dyn, G::input>(condition.data(), samples, rows), weights.frozen());
+    G::template forward<double>(ctx, ws, {tokens.data(), samples},
+                                View<const double, dyn, dyn, G::input>(condition.data(), samples, rows), weights.frozen());
     BOOST_CHECK_EQUAL(ws.peak_bytes(), G::template saved_bytes<double>(samples, rows));
   };
   using Two = Generator<Tokens, Width<12>, HeadWidth<4>, Blocks<2>, JoinedRanks<2>, ConditionWidth<7>>;
-  using Paper = Generator<Tokens, Width<24>, HeadWidth<8>, Blocks<1>, JoinedRanks<4>, ConditionWidth<7>, PaperOrder, CrossRotary::paper>;
+  using Paper = Generator<Tokens, Width<24>, HeadWidth<8>, Blocks<1>, JoinedRanks<4>, ConditionWidth<7>, PaperOrder,
+                          CrossRotary::paper>;
   for (const Index samples : {1, 2, 3})
-    for (const Index rows : {1, 5}) check_one(Two{}, samples, rows), check_one(Paper{}, samples, rows), check_one(OneAxisEach{}, samples, rows);
+    for (const Index rows : {1, 5})
+      check_one(Two{}, samples, rows), check_one(Paper{}, samples, rows), check_one(OneAxisEach{}, samples, rows);
   static_assert(Two::saved_bytes<float>(2, 5) < Two::saved_bytes<double>(2, 5));
 }
 
@@ -153,7 +168,8 @@ BOOST_AUTO_TEST_CASE(the_first_step_runs_the_frozen_backbone_and_teaches_proj_ou
   std::ranges::copy(test::random_values(backbone.down.extent, "down"), backbone.down.flat().begin());
   const auto x = test::random_values(rows * 5, "x"), dy = test::random_values(rows * 5, "dy");
   const View<const double, dyn, 5> vx(x.data(), rows), vdy(dy.data(), rows);
-  std::vector<double> dtokens(problem.tokens.size()), middle = test::poisoned(rows * 7), y = test::poisoned(rows * 5), frozen = y, dmiddle = test::poisoned(rows * 7);
+  std::vector<double> dtokens(problem.tokens.size()), middle = test::poisoned(rows * 7), y = test::poisoned(rows * 5),
+                                                      frozen = y, dmiddle = test::poisoned(rows * 7);
   const View<double, dyn, 7> vmiddle(middle.data(), rows), vdmiddle(dmiddle.data(), rows);
   const View<double, dyn, 5> vy(y.data(), rows);
   const Tokens::Tokens<const double> generated(problem.tokens.data(), batch);
@@ -165,18 +181,21 @@ BOOST_AUTO_TEST_CASE(the_first_step_runs_the_frozen_backbone_and_teaches_proj_ou
     const auto down = Tokens::adapter<"down">(generated, l);
     const auto xa_up = Up::forward<double>(ctx, ws, vmiddle, vx, backbone.up.frozen(), up, which, 0.5);
     const auto xa_down = Down::forward<double>(ctx, ws, vy, vmiddle, backbone.down.frozen(), down, which, 0.5);
-    Down::forward<double>(ctx, ws, View<double, dyn, 5>(frozen.data(), rows), vmiddle, backbone.down.frozen(), {}, which, 0.5);
+    Down::forward<double>(ctx, ws, View<double, dyn, 5>(frozen.data(), rows), vmiddle, backbone.down.frozen(), {}, which,
+                          0.5);
     BOOST_CHECK(y == frozen);
-    Down::backward<double>(ctx, ws, vdmiddle, Linear<7, 5>::Parameters<double>{}, Tokens::adapter<"down">(dgenerated, l), vdy, vmiddle, xa_down, backbone.down.frozen(), down,
-                           which, 0.5);
-    Up::backward<double>(ctx, ws, {}, Linear<5, 7>::Parameters<double>{}, Tokens::adapter<"up">(dgenerated, l), vdmiddle, vx, xa_up, backbone.up.frozen(), up, which, 0.5);
+    Down::backward<double>(ctx, ws, vdmiddle, Linear<7, 5>::Parameters<double>{}, Tokens::adapter<"down">(dgenerated, l),
+                           vdy, vmiddle, xa_down, backbone.down.frozen(), down, which, 0.5);
+    Up::backward<double>(ctx, ws, {}, Linear<5, 7>::Parameters<double>{}, Tokens::adapter<"up">(dgenerated, l), vdmiddle, vx,
+                         xa_up, backbone.up.frozen(), up, which, 0.5);
   }
   std::size_t taught = 0;
   each_token_value(dtokens, [&](double v, bool is_A) {
     if (is_A) BOOST_CHECK_EQUAL(v, 0);
     else taught += v != 0;
   });
-  BOOST_CHECK_EQUAL(static_cast<Index>(taught), batch * Tokens::layers * Tokens::rank * (7 + 5));  // all of B but its padding
+  BOOST_CHECK_EQUAL(static_cast<Index>(taught),
+                    batch * Tokens::layers * Tokens::rank * (7 + 5));  // all of B but its padding
 
   problem.backward(dtokens, saved);
   auto dp = problem.gradients.view();
@@ -194,7 +213,8 @@ BOOST_AUTO_TEST_CASE(the_first_step_runs_the_frozen_backbone_and_teaches_proj_ou
 
 BOOST_AUTO_TEST_CASE(proj_out_A_starts_so_that_generated_A_have_variance_one_over_the_token_width) {
   // What it is given has mean square 1 (norm_final) in c channels: c weights of variance 1 / (c d) make 1 / d.
-  using G = Generator<Tokenizer<4, 64>::of<AdaptedLayers<2, Adapted<"up", 32, 64>>>, Width<32>, HeadWidth<16>, Blocks<1>, JoinedRanks<1>, ConditionWidth<8>>;
+  using G = Generator<Tokenizer<4, 64>::of<AdaptedLayers<2, Adapted<"up", 32, 64>>>, Width<32>, HeadWidth<16>, Blocks<1>,
+                      JoinedRanks<1>, ConditionWidth<8>>;
   Weights<G, double> weights;
   G::initialise<double>(weights.view(), test::seed);
   double square = 0;
@@ -208,7 +228,8 @@ BOOST_AUTO_TEST_CASE(sizes_that_differ_are_refused_before_anything_is_written) {
   Problem<G> problem;
   std::ranges::fill(problem.tokens, 7);
   auto forward = [&](Index tokens, Index samples, Index rows) {
-    return G::forward<double>(problem.ctx, problem.ws, {problem.tokens.data(), tokens}, View<const double, dyn, dyn, G::input>(problem.condition.data(), samples, rows),
+    return G::forward<double>(problem.ctx, problem.ws, {problem.tokens.data(), tokens},
+                              View<const double, dyn, dyn, G::input>(problem.condition.data(), samples, rows),
                               problem.weights.frozen());
   };
   auto says = [](std::string sentence) {
@@ -217,17 +238,21 @@ BOOST_AUTO_TEST_CASE(sizes_that_differ_are_refused_before_anything_is_written) {
       return e.what() == sentence;
     };
   };
-  BOOST_CHECK_EXCEPTION(forward(1, 2, length), ShapeError, says("generator: expected tokens for 2 conditions of at least one row, found 1 and length 5"));
-  BOOST_CHECK_EXCEPTION(forward(1, 1, 0), ShapeError, says("generator: expected tokens for 1 conditions of at least one row, found 1 and length 0"));
-  BOOST_CHECK_EXCEPTION(forward(0, 0, length), ShapeError, says("generator: expected tokens for 0 conditions of at least one row, found 0 and length 5"));
+  BOOST_CHECK_EXCEPTION(forward(1, 2, length), ShapeError,
+                        says("generator: expected tokens for 2 conditions of at least one row, found 1 and length 5"));
+  BOOST_CHECK_EXCEPTION(forward(1, 1, 0), ShapeError,
+                        says("generator: expected tokens for 1 conditions of at least one row, found 1 and length 0"));
+  BOOST_CHECK_EXCEPTION(forward(0, 0, length), ShapeError,
+                        says("generator: expected tokens for 0 conditions of at least one row, found 0 and length 5"));
   BOOST_CHECK(std::ranges::all_of(problem.tokens, [](double v) { return v == 7; }));
 
   const auto saved = forward(batch, batch, length);
   auto backward = [&](Index tokens, Index samples, Index rows) {
-    G::backward<double>(problem.ctx, problem.ws, View<double, dyn, dyn, G::input>(problem.dcondition.data(), samples, rows), problem.gradients.view(), {problem.tokens.data(), tokens},
-                        saved, problem.weights.frozen());
+    G::backward<double>(problem.ctx, problem.ws, View<double, dyn, dyn, G::input>(problem.dcondition.data(), samples, rows),
+                        problem.gradients.view(), {problem.tokens.data(), tokens}, saved, problem.weights.frozen());
   };
-  const std::string expected = "generator backward: expected gradients of tokens and condition for 2 conditions of length 5, found ";
+  const std::string expected =
+      "generator backward: expected gradients of tokens and condition for 2 conditions of length 5, found ";
   BOOST_CHECK_EXCEPTION(backward(1, batch, length), ShapeError, says(expected + "1, and 2 of length 5"));
   BOOST_CHECK_EXCEPTION(backward(batch, 1, length), ShapeError, says(expected + "2, and 1 of length 5"));
   BOOST_CHECK_EXCEPTION(backward(batch, batch, 4), ShapeError, says(expected + "2, and 2 of length 4"));

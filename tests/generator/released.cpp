@@ -12,9 +12,10 @@ namespace {
 using namespace wu;
 
 /// The adapted modules of HunyuanImage 3.0, in the order of the checkpoint's `pg_mapping`.
-using Shape = AdaptedLayers<32, Adapted<"self_attn.qkv_proj", 4096, 6144>, Adapted<"self_attn.o_proj", 4096, 4096>, Adapted<"mlp.shared_mlp.gate_and_up_proj", 4096, 6144>,
-                            Adapted<"mlp.shared_mlp.down_proj", 3072, 4096>,
-                            AdaptedExperts<"mlp.experts", 64, Adapted<"w1", 4096, 3072>, Adapted<"w2", 3072, 4096>, Adapted<"w3", 4096, 3072>>>;
+using Shape = AdaptedLayers<
+    32, Adapted<"self_attn.qkv_proj", 4096, 6144>, Adapted<"self_attn.o_proj", 4096, 4096>,
+    Adapted<"mlp.shared_mlp.gate_and_up_proj", 4096, 6144>, Adapted<"mlp.shared_mlp.down_proj", 3072, 4096>,
+    AdaptedExperts<"mlp.experts", 64, Adapted<"w1", 4096, 3072>, Adapted<"w2", 3072, 4096>, Adapted<"w3", 4096, 3072>>>;
 using Tokens = Tokenizer<16, 1024>::of<Shape>;
 using Released = Generator<Tokens, Width<4096>, HeadWidth<128>, Blocks<24>, JoinedRanks<4>, ConditionWidth<4096>>;
 
@@ -24,7 +25,8 @@ static_assert(Tokens::values == 722'993'152 && Tokens::values == Released::n * R
 static_assert(Released::w == 4 && Released::c == 1024 && Released::positions == 176'512);
 static_assert(Released::Block::Cross::heads == 32);
 static_assert(Released::parameter_count == 8'096'647'168);
-static_assert(parameter_extent<Released::Parameters<float>>() == Released::parameter_count, "every width is a multiple of 32: no padding between parameters");
+static_assert(parameter_extent<Released::Parameters<float>>() == Released::parameter_count,
+              "every width is a multiple of 32: no padding between parameters");
 
 // Every adapted width is a multiple of the token width, so both layouts have the same tokens and no padding.
 static_assert(Tokens::adapter_values == Tokens::values);
@@ -48,13 +50,37 @@ BOOST_AUTO_TEST_CASE(the_released_names) {
   BOOST_REQUIRE_EQUAL(names.size(), 11 + 24 * 32);
   BOOST_CHECK_EQUAL(names.front(), "hidden_in.weight");
   BOOST_CHECK_EQUAL(names.back(), "model.proj_out_B.bias");
-  const std::vector<std::string> block(names.begin() + 6, names.begin() + 6 + 32), expected{
-      "norm1.weight", "self_attn_n.W_q.weight", "self_attn_n.W_q.bias", "self_attn_n.W_k.weight", "self_attn_n.W_k.bias", "self_attn_n.W_v.weight", "self_attn_n.W_v.bias",
-      "self_attn_n.W_o.weight", "self_attn_n.W_o.bias",
-      "norm2.weight", "self_attn_hw.W_q.weight", "self_attn_hw.W_q.bias", "self_attn_hw.W_k.weight", "self_attn_hw.W_k.bias", "self_attn_hw.W_v.weight", "self_attn_hw.W_v.bias",
-      "self_attn_hw.W_o.weight", "self_attn_hw.W_o.bias",
-      "norm3.weight", "self_attn_cross.W_q.weight", "self_attn_cross.W_q.bias", "self_attn_cross.W_k.weight", "self_attn_cross.W_k.bias", "self_attn_cross.W_v.weight",
-      "self_attn_cross.W_v.bias", "self_attn_cross.W_o.weight", "self_attn_cross.W_o.bias",
-      "norm4.weight", "feed_forward.fc1.weight", "feed_forward.fc1.bias", "feed_forward.fc2.weight", "feed_forward.fc2.bias"};
+  const std::vector<std::string> block(names.begin() + 6, names.begin() + 6 + 32), expected{"norm1.weight",
+                                                                                            "self_attn_n.W_q.weight",
+                                                                                            "self_attn_n.W_q.bias",
+                                                                                            "self_attn_n.W_k.weight",
+                                                                                            "self_attn_n.W_k.bias",
+                                                                                            "self_attn_n.W_v.weight",
+                                                                                            "self_attn_n.W_v.bias",
+                                                                                            "self_attn_n.W_o.weight",
+                                                                                            "self_attn_n.W_o.bias",
+                                                                                            "norm2.weight",
+                                                                                            "self_attn_hw.W_q.weight",
+                                                                                            "self_attn_hw.W_q.bias",
+                                                                                            "self_attn_hw.W_k.weight",
+                                                                                            "self_attn_hw.W_k.bias",
+                                                                                            "self_attn_hw.W_v.weight",
+                                                                                            "self_attn_hw.W_v.bias",
+                                                                                            "self_attn_hw.W_o.weight",
+                                                                                            "self_attn_hw.W_o.bias",
+                                                                                            "norm3.weight",
+                                                                                            "self_attn_cross.W_q.weight",
+                                                                                            "self_attn_cross.W_q.bias",
+                                                                                            "self_attn_cross.W_k.weight",
+                                                                                            "self_attn_cross.W_k.bias",
+                                                                                            "self_attn_cross.W_v.weight",
+                                                                                            "self_attn_cross.W_v.bias",
+                                                                                            "self_attn_cross.W_o.weight",
+                                                                                            "self_attn_cross.W_o.bias",
+                                                                                            "norm4.weight",
+                                                                                            "feed_forward.fc1.weight",
+                                                                                            "feed_forward.fc1.bias",
+                                                                                            "feed_forward.fc2.weight",
+                                                                                            "feed_forward.fc2.bias"};
   for (std::size_t k = 0; k < expected.size(); ++k) BOOST_CHECK_EQUAL(block[k], "model.blocks.0." + expected[k]);
 }

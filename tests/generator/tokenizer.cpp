@@ -14,8 +14,8 @@ using wu::Adapted, wu::AdaptedExperts, wu::AdaptedLayers, wu::Index, wu::Layout,
 using wu::test::dot, wu::test::poisoned, wu::test::random_values;
 
 // ---- the released shape (specification, "Adapted modules and token counts") ----------------------------------------------
-using Released = AdaptedLayers<32,
-    Adapted<"self_attn.qkv_proj", 4096, 6144>, Adapted<"self_attn.o_proj", 4096, 4096>,
+using Released = AdaptedLayers<
+    32, Adapted<"self_attn.qkv_proj", 4096, 6144>, Adapted<"self_attn.o_proj", 4096, 4096>,
     Adapted<"mlp.shared_mlp.gate_and_up_proj", 4096, 6144>, Adapted<"mlp.shared_mlp.down_proj", 3072, 4096>,
     AdaptedExperts<"mlp.experts", 64, Adapted<"w1", 4096, 3072>, Adapted<"w2", 3072, 4096>, Adapted<"w3", 4096, 3072>>>;
 static_assert(Released::module_count == 7);
@@ -123,7 +123,8 @@ std::vector<double> by_the_book_anchored(const Matrices<Anchored>& matrices) {
 }
 
 bool same_but_for_nan(const std::vector<double>& a, const std::vector<double>& b) {
-  return std::equal(a.begin(), a.end(), b.begin(), b.end(), [](double x, double y) { return x == y || (std::isnan(x) && std::isnan(y)); });
+  return std::equal(a.begin(), a.end(), b.begin(), b.end(),
+                    [](double x, double y) { return x == y || (std::isnan(x) && std::isnan(y)); });
 }
 
 template <class Tokens>
@@ -185,7 +186,8 @@ void check_adapter() {
     BOOST_CHECK(frozen.A == view.A && frozen.B == view.B && frozen.stride == view.stride && frozen.count == view.count);
     for (Index b = 0; b < batch; ++b) {
       Matrices<Flat> matrices(nullptr);
-      Flat::detokenize<double>(matrices.a(), matrices.b(), values.data() + b * Flat::values + layer * Flat::values_per_layer);
+      Flat::detokenize<double>(matrices.a(), matrices.b(),
+                               values.data() + b * Flat::values + layer * Flat::values_per_layer);
       BOOST_CHECK(std::equal(matrices.A[m].begin(), matrices.A[m].end(), view.A + b * view.stride));
       BOOST_CHECK(std::equal(matrices.B[m].begin(), matrices.B[m].end(), view.B + b * view.stride));
     }
@@ -219,7 +221,8 @@ void check_attend(std::vector<std::size_t> axes) {
       ++seen[static_cast<std::size_t>(row)];
       BOOST_CHECK_EQUAL(row / Grid::size, first / Grid::size);
       for (std::size_t a = 0; a < Grid::rank; ++a)
-        if (std::find(axes.begin(), axes.end(), a) == axes.end()) BOOST_CHECK_EQUAL(coordinate(row, a), coordinate(first, a));
+        if (std::find(axes.begin(), axes.end(), a) == axes.end())
+          BOOST_CHECK_EQUAL(coordinate(row, a), coordinate(first, a));
     }
   }
   BOOST_CHECK(std::all_of(seen.begin(), seen.end(), [](int n) { return n == 1; }));
@@ -235,8 +238,13 @@ void check_attend(std::vector<std::size_t> axes) {
 }  // namespace
 
 BOOST_AUTO_TEST_CASE(modules_have_the_names_of_the_mapping) {
-  const std::vector<std::string> names{"self_attn.qkv_proj", "self_attn.o_proj", "mlp.shared_mlp.gate_and_up_proj", "mlp.shared_mlp.down_proj",
-                                       "mlp.experts.w1", "mlp.experts.w2", "mlp.experts.w3"};
+  const std::vector<std::string> names{"self_attn.qkv_proj",
+                                       "self_attn.o_proj",
+                                       "mlp.shared_mlp.gate_and_up_proj",
+                                       "mlp.shared_mlp.down_proj",
+                                       "mlp.experts.w1",
+                                       "mlp.experts.w2",
+                                       "mlp.experts.w3"};
   for (std::size_t m = 0; m < Released::module_count; ++m) {
     BOOST_CHECK_EQUAL(Released::modules[m].name(), names[m]);
     BOOST_CHECK_EQUAL(ReleasedTokens::find(names[m]), m);
@@ -286,7 +294,8 @@ BOOST_AUTO_TEST_CASE(adapter_gradients_land_in_the_tokens) {
     std::fill(only_out.B[k].begin(), only_out.B[k].end(), 0);
   }
   only_out.A[m] = gradient.A[m], only_out.B[m] = gradient.B[m];
-  Flat::detokenize_transpose<double>(expected.data() + Flat::values + Flat::values_per_layer, std::as_const(only_out).a(), std::as_const(only_out).b());
+  Flat::detokenize_transpose<double>(expected.data() + Flat::values + Flat::values_per_layer, std::as_const(only_out).a(),
+                                     std::as_const(only_out).b());
   BOOST_CHECK(tokens == expected);
 }
 

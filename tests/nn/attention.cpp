@@ -36,22 +36,25 @@ void check() {
   std::vector<double> du(static_cast<std::size_t>(m * C), before);
   Workspace ws;
   const auto rotary_q = Rotary<double, 2>::make(ws, {RotaryAxis{2, 1, queries, 0}, RotaryAxis{2, queries, batch, 0}});
-  const auto rotary_k = Cross ? Rotary<double, 2>::make(ws, {RotaryAxis{2, 1, keys, 7}, RotaryAxis{2, 1, keys, 7}}) : rotary_q;
+  const auto rotary_k =
+      Cross ? Rotary<double, 2>::make(ws, {RotaryAxis{2, 1, keys, 7}, RotaryAxis{2, 1, keys, 7}}) : rotary_q;
   AttentionRows rows;
   rows.query_group.push({batch, queries}), rows.query.push({queries, 1});
   rows.key_group.push({batch, keys}), rows.key.push({keys, 1});
 
   reference ctx;
   const ConstRows vx(x.data(), n), vu = Cross ? ConstRows(u.data(), m) : vx;
-  auto forward = [&] { return Module::forward<double>(ctx, ws, Rows(y.data(), n), vx, vu, weights.frozen(), rotary_q, rotary_k, rows); };
+  auto forward = [&] {
+    return Module::forward<double>(ctx, ws, Rows(y.data(), n), vx, vu, weights.frozen(), rotary_q, rotary_k, rows);
+  };
   auto loss = [&] {
     const Workspace::Scope scope(ws);
     forward();
     return test::dot(y, dy);
   };
   const auto saved = forward();
-  Module::backward<double>(ctx, ws, Rows(dx.data(), n), Cross ? Rows(du.data(), m) : Rows(), gradients.view(), ConstRows(dy.data(), n), saved,
-                           weights.frozen(), rotary_q, rotary_k, rows);
+  Module::backward<double>(ctx, ws, Rows(dx.data(), n), Cross ? Rows(du.data(), m) : Rows(), gradients.view(),
+                           ConstRows(dy.data(), n), saved, weights.frozen(), rotary_q, rotary_k, rows);
   for (double& v : du) v -= before;
   test::check_gradient("x", x, dx, loss);
   if (Cross) test::check_gradient("u", u, du, loss);
@@ -79,7 +82,8 @@ BOOST_AUTO_TEST_CASE(attention_adds_to_the_gradients_of_its_weights) {
   const ConstRows vx(x.data(), n), vdy(dy.data(), n);
   const auto saved = Module::forward<double>(ctx, ws, Rows(y.data(), n), vx, vx, weights.frozen(), still, still, rows);
   for (auto* gradients : {&once, &twice, &twice})
-    Module::backward<double>(ctx, ws, Rows(dx.data(), n), Rows(), gradients->view(), vdy, saved, weights.frozen(), still, still, rows);
+    Module::backward<double>(ctx, ws, Rows(dx.data(), n), Rows(), gradients->view(), vdy, saved, weights.frozen(), still,
+                             still, rows);
   for (std::size_t k = 0; k < once.flat().size(); ++k) BOOST_CHECK_SMALL(2 * once.flat()[k] - twice.flat()[k], 1e-12);
 }
 
@@ -93,7 +97,10 @@ BOOST_AUTO_TEST_CASE(attention_refuses_rows_that_its_groups_do_not_cover) {
   rows.key_group = rows.query_group, rows.key = rows.query;
   const Rotary<double, 0> still;
   const ConstRows vx(x.data(), batch * queries);
-  BOOST_CHECK_EXCEPTION(Module::forward<double>(ctx, ws, Rows(y.data(), batch * queries), vx, vx, weights.frozen(), still, still, rows), ShapeError, [](const ShapeError& e) {
-    return std::string(e.what()) == "attention: expected 2 groups of 2 queries and 2 keys, found 6 rows of q and 6 rows of k";
-  });
+  BOOST_CHECK_EXCEPTION(
+      Module::forward<double>(ctx, ws, Rows(y.data(), batch * queries), vx, vx, weights.frozen(), still, still, rows),
+      ShapeError, [](const ShapeError& e) {
+        return std::string(e.what()) ==
+               "attention: expected 2 groups of 2 queries and 2 keys, found 6 rows of q and 6 rows of k";
+      });
 }

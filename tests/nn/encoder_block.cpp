@@ -21,7 +21,9 @@ struct Problem {
   Workspace ws;
 
   Problem() { std::ranges::copy(test::random_values(weights.extent, "weights"), weights.flat().begin()); }
-  auto forward(Index samples = batch) { return Module::forward<double>(ctx, ws, Rows(y.data(), rows), ConstRows(x.data(), rows), weights.frozen(), samples); }
+  auto forward(Index samples = batch) {
+    return Module::forward<double>(ctx, ws, Rows(y.data(), rows), ConstRows(x.data(), rows), weights.frozen(), samples);
+  }
 };
 
 }  // namespace
@@ -37,11 +39,13 @@ BOOST_AUTO_TEST_CASE(encoder_block_gradients) {
   };
   const auto saved = problem.forward();
   auto dx = dy;  // in: the gradient of y
-  Module::backward<double>(problem.ctx, problem.ws, Rows(dx.data(), rows), gradients.view(), saved, problem.weights.frozen());
+  Module::backward<double>(problem.ctx, problem.ws, Rows(dx.data(), rows), gradients.view(), saved,
+                           problem.weights.frozen());
   test::check_gradient("x", problem.x, dx, loss);
   auto p = problem.weights.view();
   for_each_parameter(p, [&](const std::string& name, auto& view) {
-    const auto at = static_cast<std::size_t>(view.data - problem.weights.flat().data()), n = static_cast<std::size_t>(view.size());
+    const auto at = static_cast<std::size_t>(view.data - problem.weights.flat().data()),
+               n = static_cast<std::size_t>(view.size());
     const auto gradient = gradients.flat().subspan(at, n);
     if (name == "attention.W_k.bias") {
       // It adds the same number to all scores of a query, which the softmax does not see.

@@ -30,7 +30,8 @@ BOOST_AUTO_TEST_CASE(feed_forward_gradients) {
     return test::dot(y, dy);
   };
   const auto saved = Module::forward<double>(ctx, ws, Rows(y.data(), rows), vx, weights.frozen());
-  Module::backward<double>(ctx, ws, Rows(dx.data(), rows), gradients.view(), ConstRows(dy.data(), rows), saved, weights.frozen());
+  Module::backward<double>(ctx, ws, Rows(dx.data(), rows), gradients.view(), ConstRows(dy.data(), rows), saved,
+                           weights.frozen());
   test::check_gradient("x", x, dx, loss);
   auto p = weights.view();
   for_each_parameter(p, [&](const std::string& name, auto& view) {

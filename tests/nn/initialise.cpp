@@ -38,7 +38,8 @@ BOOST_AUTO_TEST_CASE(matrices_have_variance_one_over_fan_in_gains_are_one_and_bi
     BOOST_TEST_CONTEXT(name) {
       if constexpr (std::remove_cvref_t<decltype(view)>::rank == 2) {
         // Five standard errors: of a mean of n values sd / sqrt(n), of a standard deviation sd / sqrt(2 n).
-        const double expected = 1 / std::sqrt(static_cast<double>(view.width)), error = expected / std::sqrt(static_cast<double>(view.size()));
+        const double expected = 1 / std::sqrt(static_cast<double>(view.width)),
+                     error = expected / std::sqrt(static_cast<double>(view.size()));
         const auto [mean, deviation] = moments(view);
         BOOST_CHECK_SMALL(mean, 5 * error);
         BOOST_CHECK_SMALL(deviation - expected, 5 * error / std::sqrt(2.0));
@@ -72,7 +73,8 @@ BOOST_AUTO_TEST_CASE(values_depend_on_seed_purpose_and_name_alone) {
   // The same tensor by the same name within a larger module.
   Random random(1, "block.feed_forward.fc1.weight");
   const auto block = initialised<EncoderBlock<6, 2, 5>>(1, "block");
-  for (const double v : block.view().feed_forward.fc1.weight) BOOST_CHECK_EQUAL(v, static_cast<float>(1 / std::sqrt(6.0) * random.normal()));
+  for (const double v : block.view().feed_forward.fc1.weight)
+    BOOST_CHECK_EQUAL(v, static_cast<float>(1 / std::sqrt(6.0) * random.normal()));
 }
 
 BOOST_AUTO_TEST_CASE(one_seed_gives_the_same_values_in_every_precision) {
@@ -82,7 +84,8 @@ BOOST_AUTO_TEST_CASE(one_seed_gives_the_same_values_in_every_precision) {
     Weights<Module, T> weights;
     auto p = weights.view();
     initialise(p, 1, "test");
-    for (std::size_t k = 0; k < wide.flat().size(); ++k) BOOST_CHECK_EQUAL(static_cast<float>(weights.flat()[k]), static_cast<float>(T(static_cast<float>(wide.flat()[k]))));
+    for (std::size_t k = 0; k < wide.flat().size(); ++k)
+      BOOST_CHECK_EQUAL(static_cast<float>(weights.flat()[k]), static_cast<float>(T(static_cast<float>(wide.flat()[k]))));
   };
   narrow(float{});
   narrow(bfloat16{});

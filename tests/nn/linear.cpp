@@ -24,7 +24,8 @@ Adapter adapter_in(std::vector<double>& memory) { return {memory.data(), memory.
 
 struct Problem {
   Weights<Base, double> weights;
-  std::vector<double> adapters = test::random_values(requests * stride, "adapters"), x = test::random_values(rows * In, "x"), y = test::poisoned(rows * Out);
+  std::vector<double> adapters = test::random_values(requests * stride, "adapters"), x = test::random_values(rows * In, "x"),
+                      y = test::poisoned(rows * Out);
   const std::vector<double> dy = test::random_values(rows * Out, "dy");
   reference ctx;
   Workspace ws;
@@ -33,7 +34,8 @@ struct Problem {
   View<const double, dyn, In> input() const { return {x.data(), rows}; }
   View<const double, dyn, Out> cotangent() const { return {dy.data(), rows}; }
   auto forward(Adapter adapter) {
-    return Module::forward<double>(ctx, ws, View<double, dyn, Out>(y.data(), rows), input(), weights.frozen(), adapter, which, scale);
+    return Module::forward<double>(ctx, ws, View<double, dyn, Out>(y.data(), rows), input(), weights.frozen(), adapter,
+                                   which, scale);
   }
   std::vector<double> frozen_output() {
     auto out = test::poisoned(rows * Out);
@@ -55,18 +57,24 @@ BOOST_AUTO_TEST_CASE(lora_linear_gradients) {
     return test::dot(problem.y, problem.dy);
   };
   const auto xa = problem.forward(adapter_in(problem.adapters));
-  Module::backward<double>(problem.ctx, problem.ws, View<double, dyn, In>(dx.data(), rows), gradients.view(), adapter_in(dadapters), problem.cotangent(),
-                           problem.input(), xa, problem.weights.frozen(), adapter_in(problem.adapters), which, scale);
+  Module::backward<double>(problem.ctx, problem.ws, View<double, dyn, In>(dx.data(), rows), gradients.view(),
+                           adapter_in(dadapters), problem.cotangent(), problem.input(), xa, problem.weights.frozen(),
+                           adapter_in(problem.adapters), which, scale);
   test::check_gradient("x", problem.x, dx, loss);
   auto p = problem.weights.view();
   for_each_parameter(p, [&](const std::string& name, auto& view) {
-    const auto at = static_cast<std::size_t>(view.data - problem.weights.flat().data()), n = static_cast<std::size_t>(view.size());
+    const auto at = static_cast<std::size_t>(view.data - problem.weights.flat().data()),
+               n = static_cast<std::size_t>(view.size());
     test::check_gradient(name, {view.data, n}, gradients.flat().subspan(at, n), loss);
   });
   for (std::size_t k = 0; k < 2; ++k) {
-    auto part = [&](std::vector<double>& all, Index from, Index count) { return std::span(all).subspan(k * stride + static_cast<std::size_t>(from), static_cast<std::size_t>(count)); };
-    test::check_gradient("A of request " + std::to_string(k), part(problem.adapters, 0, rank * In), part(dadapters, 0, rank * In), loss);
-    test::check_gradient("B of request " + std::to_string(k), part(problem.adapters, first_B, Out * rank), part(dadapters, first_B, Out * rank), loss);
+    auto part = [&](std::vector<double>& all, Index from, Index count) {
+      return std::span(all).subspan(k * stride + static_cast<std::size_t>(from), static_cast<std::size_t>(count));
+    };
+    test::check_gradient("A of request " + std::to_string(k), part(problem.adapters, 0, rank * In),
+                         part(dadapters, 0, rank * In), loss);
+    test::check_gradient("B of request " + std::to_string(k), part(problem.adapters, first_B, Out * rank),
+                         part(dadapters, first_B, Out * rank), loss);
   }
   for (Index k = 0; k < requests * stride; ++k)  // nothing between the matrices, nothing for the request that nobody used
     if (const Index at = k % stride; k / stride == 2 || (at >= rank * In && at < first_B) || at >= first_B + Out * rank)
@@ -89,7 +97,8 @@ BOOST_AUTO_TEST_CASE(lora_linear_computes_its_formula) {
       for (Index i = 0; i < In; ++i)
         for (Index j = 0; j < rank; ++j)
           update += problem.adapters[static_cast<std::size_t>(k * stride + first_B + o * rank + j)] *
-                    problem.adapters[static_cast<std::size_t>(k * stride + j * In + i)] * problem.x[static_cast<std::size_t>(r * In + i)];
+                    problem.adapters[static_cast<std::size_t>(k * stride + j * In + i)] *
+                    problem.x[static_cast<std::size_t>(r * In + i)];
       BOOST_CHECK_SMALL(problem.y[at] - frozen[at] - scale * update, 1e-13);
     }
 }
@@ -103,9 +112,10 @@ BOOST_AUTO_TEST_CASE(lora_linear_without_adapters_is_the_frozen_layer_bit_for_bi
   Weights<Base, double> gradients, expected;
   std::vector<double> dx = test::poisoned(rows * In), expected_dx = test::poisoned(rows * In);
   const auto p = problem.weights.frozen();
-  Module::backward<double>(problem.ctx, problem.ws, View<double, dyn, In>(dx.data(), rows), gradients.view(), Adapter{}, problem.cotangent(), problem.input(), xa, p, Adapter{},
-                           which, scale);
-  linear_backward(problem.ctx, View<double, dyn, In>(expected_dx.data(), rows), expected.view().weight, expected.view().bias, problem.cotangent(), problem.input(), p.weight);
+  Module::backward<double>(problem.ctx, problem.ws, View<double, dyn, In>(dx.data(), rows), gradients.view(), Adapter{},
+                           problem.cotangent(), problem.input(), xa, p, Adapter{}, which, scale);
+  linear_backward(problem.ctx, View<double, dyn, In>(expected_dx.data(), rows), expected.view().weight, expected.view().bias,
+                  problem.cotangent(), problem.input(), p.weight);
   BOOST_CHECK(dx == expected_dx);
   BOOST_CHECK(std::ranges::equal(gradients.flat(), expected.flat()));
 }
@@ -116,8 +126,8 @@ BOOST_AUTO_TEST_CASE(lora_linear_computes_only_the_gradients_that_are_wanted) {
   std::vector<double> all(problem.adapters.size()), alone(problem.adapters.size()), dx(rows * In), dx_alone(rows * In);
   Weights<Base, double> gradients;
   auto backward = [&](double* into_x, const auto& dp, Adapter into) {
-    Module::backward<double>(problem.ctx, problem.ws, View<double, dyn, In>(into_x, rows), dp, into, problem.cotangent(), problem.input(), xa, problem.weights.frozen(),
-                             adapter_in(problem.adapters), which, scale);
+    Module::backward<double>(problem.ctx, problem.ws, View<double, dyn, In>(into_x, rows), dp, into, problem.cotangent(),
+                             problem.input(), xa, problem.weights.frozen(), adapter_in(problem.adapters), which, scale);
   };
   const Base::Parameters<double> frozen;
   backward(dx.data(), gradients.view(), adapter_in(all));
@@ -134,8 +144,10 @@ BOOST_AUTO_TEST_CASE(linear_is_its_operation) {
   Base::forward(problem.ctx, View<double, dyn, Out>(y.data(), rows), problem.input(), p);
   BOOST_CHECK(y == problem.frozen_output());
   Weights<Base, double> gradients, expected;
-  Base::backward(problem.ctx, View<double, dyn, In>(dx.data(), rows), gradients.view(), problem.cotangent(), problem.input(), p);
-  linear_backward(problem.ctx, View<double, dyn, In>(expected_dx.data(), rows), expected.view().weight, expected.view().bias, problem.cotangent(), problem.input(), p.weight);
+  Base::backward(problem.ctx, View<double, dyn, In>(dx.data(), rows), gradients.view(), problem.cotangent(), problem.input(),
+                 p);
+  linear_backward(problem.ctx, View<double, dyn, In>(expected_dx.data(), rows), expected.view().weight, expected.view().bias,
+                  problem.cotangent(), problem.input(), p.weight);
   BOOST_CHECK(dx == expected_dx);
   BOOST_CHECK(std::ranges::equal(gradients.flat(), expected.flat()));
 }

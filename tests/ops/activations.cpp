@@ -37,7 +37,8 @@ BOOST_AUTO_TEST_CASE(gelu_gradients) { wu::test::check_operation(gelu, sizes(5, 
 
 BOOST_AUTO_TEST_CASE(activations_keep_their_limits_far_out) {
   Values in = sizes(5, 1);
-  for (std::size_t k = 0; k < 35; ++k) in["x"][k] = (k % 2 ? 1 : -1) * std::pow(10, static_cast<double>(k % 7) + 1.5);  // up to 3e7
+  for (std::size_t k = 0; k < 35; ++k)
+    in["x"][k] = (k % 2 ? 1 : -1) * std::pow(10, static_cast<double>(k % 7) + 1.5);  // up to 3e7
   auto check = [&](auto& ctx) {
     for (const auto& out : {silu(float{}, ctx, in), gelu(float{}, ctx, in)})
       for (std::size_t k = 0; k < 35; ++k) {
@@ -74,10 +75,14 @@ BOOST_AUTO_TEST_CASE(activations_refuse_another_size) {
   auto check = [](auto& ctx) {
     std::vector<double> memory(35);
     const View<double, dyn, 7> four(memory.data(), 4), five(memory.data(), 5);
-    BOOST_CHECK_EXCEPTION(silu_forward(ctx, four, five), wu::ShapeError, wu::test::says("silu: expected 35 values, found 28"));
-    BOOST_CHECK_EXCEPTION(gelu_forward(ctx, four, five), wu::ShapeError, wu::test::says("gelu: expected 35 values, found 28"));
-    BOOST_CHECK_EXCEPTION(silu_backward(ctx, five, four, five), wu::ShapeError, wu::test::says("silu backward: expected 35 values, found 28"));
-    BOOST_CHECK_EXCEPTION(gelu_backward(ctx, five, four, five), wu::ShapeError, wu::test::says("gelu backward: expected 35 values, found 28"));
+    BOOST_CHECK_EXCEPTION(silu_forward(ctx, four, five), wu::ShapeError,
+                          wu::test::says("silu: expected 35 values, found 28"));
+    BOOST_CHECK_EXCEPTION(gelu_forward(ctx, four, five), wu::ShapeError,
+                          wu::test::says("gelu: expected 35 values, found 28"));
+    BOOST_CHECK_EXCEPTION(silu_backward(ctx, five, four, five), wu::ShapeError,
+                          wu::test::says("silu backward: expected 35 values, found 28"));
+    BOOST_CHECK_EXCEPTION(gelu_backward(ctx, five, four, five), wu::ShapeError,
+                          wu::test::says("gelu backward: expected 35 values, found 28"));
   };
   wu::reference reference;
   check(reference);

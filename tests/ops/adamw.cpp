@@ -67,8 +67,10 @@ BOOST_AUTO_TEST_CASE(adamw_gives_the_same_bits_on_any_number_of_threads) {
 BOOST_AUTO_TEST_CASE(adamw_refuses_large_buffers_of_another_size_too) {
   wu::cpu::Context ctx({.threads = 2});  // a size that would be split
   std::vector<float> w(20011, 1), m(20011), v(20010), g(20011, 1);
-  BOOST_CHECK_EXCEPTION(adamw_update(ctx, std::span(w), std::span(m), std::span(v), std::span<const float>(g), wu::AdamW{}, 1), wu::ShapeError,
-                        wu::test::says("adamw: expected moments and gradients for 20011 values and a step from 1, found 20011, 20010, 20011 and step 1"));
+  BOOST_CHECK_EXCEPTION(
+      adamw_update(ctx, std::span(w), std::span(m), std::span(v), std::span<const float>(g), wu::AdamW{}, 1), wu::ShapeError,
+      wu::test::says(
+          "adamw: expected moments and gradients for 20011 values and a step from 1, found 20011, 20010, 20011 and step 1"));
   BOOST_CHECK(w == std::vector<float>(20011, 1));
 }
 

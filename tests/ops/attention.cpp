@@ -33,12 +33,15 @@ std::vector<Case> cases() {
       {"cross, 2 groups of 7 queries and 3 keys", {map({{2, 7}}), map({{7, 1}}), map({{2, 3}}), map({{3, 1}})}},
       {"cross, one key", {map({{3, 2}}), map({{2, 1}}), map({{3, 1}}), map({{1, 1}})}},
       {"cross, one query, strided keys", {map({{3, 1}}), map({{1, 1}}), map({{3, 1}}), map({{5, 3}})}},
-      {"cross, two tiles of queries and three more", {map({{1, 1}}), map({{2 * wu::cpu::detail::query_tile + 3, 1}}), map({{1, 1}}), map({{5, 1}})}},
+      {"cross, two tiles of queries and three more",
+       {map({{1, 1}}), map({{2 * wu::cpu::detail::query_tile + 3, 1}}), map({{1, 1}}), map({{5, 1}})}},
       self("evenly spaced, tiles of 64, 64 and 3, 2 groups", map({{2, 131}}), map({{131, 1}})),
       self("evenly spaced, 2 rows apart, tiles of 64 and 7, 2 groups", map({{2, 1}}), map({{71, 2}})),
-      {"cross, 17 keys, one more than the short path takes, tiles of 64 and 6", {map({{2, 70}}), map({{70, 1}}), map({{2, 17}}), map({{17, 1}})}},
+      {"cross, 17 keys, one more than the short path takes, tiles of 64 and 6",
+       {map({{2, 70}}), map({{70, 1}}), map({{2, 17}}), map({{17, 1}})}},
       self("scattered, more than a tile, 2 x 2 x 35", map({{2, 35}}), map({{2, 70}, {35, 1}})),
-      {"scattered queries, more than a tile, strided keys", {map({{3, 23}}), map({{3, 69}, {23, 1}}), map({{3, 1}}), map({{7, 3}})}},
+      {"scattered queries, more than a tile, strided keys",
+       {map({{3, 23}}), map({{3, 69}, {23, 1}}), map({{3, 1}}), map({{7, 3}})}},
   };
 }
 
@@ -57,20 +60,30 @@ struct Separate {
   static std::vector<T> nothing(Index n) { return std::vector<T>(static_cast<std::size_t>(n), static_cast<T>(NAN)); }
 
   explicit Separate(const Case& c)
-      : rows(c.rows), queries(c.queries()), keys(c.keys()), q(values(queries * C, "q")), k(values(keys * C, "k")), v(values(keys * C, "v")),
-        dout(values(queries * C, "dout")), out(nothing(queries * C)), lse(nothing(queries * Heads)), dq(nothing(queries * C)),
-        dk(nothing(keys * C)), dv(nothing(keys * C)) {}
+      : rows(c.rows),
+        queries(c.queries()),
+        keys(c.keys()),
+        q(values(queries * C, "q")),
+        k(values(keys * C, "k")),
+        v(values(keys * C, "v")),
+        dout(values(queries * C, "dout")),
+        out(nothing(queries * C)),
+        lse(nothing(queries * Heads)),
+        dq(nothing(queries * C)),
+        dk(nothing(keys * C)),
+        dv(nothing(keys * C)) {}
 
   using Const = View<const T, dyn, C>;
   using Mutable = View<T, dyn, C>;
   void forward(auto& ctx, wu::Workspace& ws) {
-    attention_forward<D>(ctx, ws, Mutable(out.data(), queries), View<T, dyn, Heads>(lse.data(), queries), Const(q.data(), queries),
-                         Const(k.data(), keys), Const(v.data(), keys), rows);
+    attention_forward<D>(ctx, ws, Mutable(out.data(), queries), View<T, dyn, Heads>(lse.data(), queries),
+                         Const(q.data(), queries), Const(k.data(), keys), Const(v.data(), keys), rows);
   }
   void backward(auto& ctx, wu::Workspace& ws) {
-    attention_backward<D>(ctx, ws, Mutable(dq.data(), queries), Mutable(dk.data(), keys), Mutable(dv.data(), keys), Const(dout.data(), queries),
-                          Const(out.data(), queries), View<const T, dyn, Heads>(lse.data(), queries), Const(q.data(), queries),
-                          Const(k.data(), keys), Const(v.data(), keys), rows);
+    attention_backward<D>(ctx, ws, Mutable(dq.data(), queries), Mutable(dk.data(), keys), Mutable(dv.data(), keys),
+                          Const(dout.data(), queries), Const(out.data(), queries),
+                          View<const T, dyn, Heads>(lse.data(), queries), Const(q.data(), queries), Const(k.data(), keys),
+                          Const(v.data(), keys), rows);
   }
 };
 
@@ -83,27 +96,32 @@ struct Joint {
   std::vector<double> qkv, dout, out, lse, dqkv;
 
   explicit Joint(const Case& c)
-      : rows(c.rows), n(c.queries()), qkv(random_values(n * 3 * C, "qkv")), dout(random_values(n * C, "dout")), out(poisoned(n * C)),
-        lse(poisoned(n * Heads)), dqkv(poisoned(n * 3 * C)) {}
+      : rows(c.rows),
+        n(c.queries()),
+        qkv(random_values(n * 3 * C, "qkv")),
+        dout(random_values(n * C, "dout")),
+        out(poisoned(n * C)),
+        lse(poisoned(n * Heads)),
+        dqkv(poisoned(n * 3 * C)) {}
 
   void forward(auto& ctx, wu::Workspace& ws) {
     const View<const double, dyn, 3 * C> all(qkv.data(), n);
-    attention_forward<D>(ctx, ws, View<double, dyn, C>(out.data(), n), View<double, dyn, Heads>(lse.data(), n), wu::columns<0, C>(all),
-                         wu::columns<C, C>(all), wu::columns<2 * C, C>(all), rows);
+    attention_forward<D>(ctx, ws, View<double, dyn, C>(out.data(), n), View<double, dyn, Heads>(lse.data(), n),
+                         wu::columns<0, C>(all), wu::columns<C, C>(all), wu::columns<2 * C, C>(all), rows);
   }
   void backward(auto& ctx, wu::Workspace& ws) {
     const View<const double, dyn, 3 * C> all(qkv.data(), n);
     const View<double, dyn, 3 * C> grad(dqkv.data(), n);
-    attention_backward<D>(ctx, ws, wu::columns<0, C>(grad), wu::columns<C, C>(grad), wu::columns<2 * C, C>(grad), View<const double, dyn, C>(dout.data(), n),
-                          View<const double, dyn, C>(out.data(), n), View<const double, dyn, Heads>(lse.data(), n), wu::columns<0, C>(all),
-                          wu::columns<C, C>(all), wu::columns<2 * C, C>(all), rows);
+    attention_backward<D>(ctx, ws, wu::columns<0, C>(grad), wu::columns<C, C>(grad), wu::columns<2 * C, C>(grad),
+                          View<const double, dyn, C>(dout.data(), n), View<const double, dyn, C>(out.data(), n),
+                          View<const double, dyn, Heads>(lse.data(), n), wu::columns<0, C>(all), wu::columns<C, C>(all),
+                          wu::columns<2 * C, C>(all), rows);
   }
 };
 
 void check_gradients(auto& ctx) {
   wu::Workspace ws;
-  for (const Case& c : cases())
-    BOOST_TEST_CONTEXT(c.name) {
+  for (const Case& c : cases()) BOOST_TEST_CONTEXT(c.name) {
       Separate<double, 10, 2> a(c);
       auto loss = [&] {
         a.forward(ctx, ws);
@@ -134,8 +152,7 @@ template <class T>
 void check_cpu_equals_reference(double tolerance) {
   wu::reference reference;
   for (const int threads : {1, 2, 3})
-    for (const Case& c : cases())
-      BOOST_TEST_CONTEXT(c.name << ", " << threads << " threads") {
+    for (const Case& c : cases()) BOOST_TEST_CONTEXT(c.name << ", " << threads << " threads") {
         wu::cpu::Context cpu({.threads = threads});
         wu::Workspace ws;
         Separate<T, 21, 3> a(c), b(c);
@@ -155,7 +172,8 @@ void check_cpu_equals_reference(double tolerance) {
 std::size_t peak(auto& ctx, Index n, bool scattered) {
   wu::Workspace ws;
   // The same two interleaved groups either way; `scattered` says whether the rows of one lie evenly.
-  Separate<float, 8, 2> a(scattered ? self("", map({{2, 8}}), map({{n / 8, 16}, {8, 1}})) : self("", map({{2, 1}}), map({{n, 2}})));
+  Separate<float, 8, 2> a(scattered ? self("", map({{2, 8}}), map({{n / 8, 16}, {8, 1}}))
+                                    : self("", map({{2, 1}}), map({{n, 2}})));
   a.forward(ctx, ws), a.backward(ctx, ws);
   return ws.peak_bytes();
 }
@@ -185,7 +203,9 @@ BOOST_AUTO_TEST_CASE(attention_cases_reach_every_path) {
   for (const Case& c : cases()) {
     scattered_keys |= !c.rows.key.regular();
     several_tiles |= c.rows.query.regular() && c.rows.query.size() > wu::cpu::detail::query_tile;
-    even_tiles_of_many_keys |= c.rows.query.regular() && c.rows.key.regular() && c.rows.query.size() > wu::cpu::detail::query_tile && c.rows.key.size() > wu::cpu::detail::short_keys;
+    even_tiles_of_many_keys |= c.rows.query.regular() && c.rows.key.regular() &&
+                               c.rows.query.size() > wu::cpu::detail::query_tile &&
+                               c.rows.key.size() > wu::cpu::detail::short_keys;
     scattered_tiles |= !c.rows.query.regular() && c.rows.query.size() > wu::cpu::detail::query_tile;
   }
   BOOST_CHECK(scattered_keys && several_tiles && scattered_tiles && even_tiles_of_many_keys);
@@ -245,7 +265,7 @@ BOOST_AUTO_TEST_CASE(attention_survives_huge_scores) {
     Separate<float, 6, 2> a(c);
     for (float& x : a.q) x = std::fabs(x) + 0.5f;
     for (std::size_t n = 0; n < 6; ++n) {
-      a.k[6 * 2 + n] = 1e4f;         // in group 0 one key takes everything
+      a.k[6 * 2 + n] = 1e4f;                                        // in group 0 one key takes everything
       for (std::size_t j = 5; j < 10; ++j) a.k[6 * j + n] = -1e4f;  // in group 1 every score is hugely negative
     }
     wu::Workspace ws;
@@ -274,11 +294,14 @@ BOOST_AUTO_TEST_CASE(attention_refuses_rows_that_do_not_fit) {
     using Two = Separate<double, 4, 2>;
     Two a(good);
     a.queries = 9;
-    BOOST_CHECK_EXCEPTION(a.forward(ctx, ws), wu::ShapeError, says("attention: expected 2 groups of 5 queries and 3 keys, found 9 rows of q and 6 rows of k"));
-    BOOST_CHECK_EXCEPTION(a.backward(ctx, ws), wu::ShapeError, says("attention: expected 2 groups of 5 queries and 3 keys, found 9 rows of q and 6 rows of k"));
+    BOOST_CHECK_EXCEPTION(a.forward(ctx, ws), wu::ShapeError,
+                          says("attention: expected 2 groups of 5 queries and 3 keys, found 9 rows of q and 6 rows of k"));
+    BOOST_CHECK_EXCEPTION(a.backward(ctx, ws), wu::ShapeError,
+                          says("attention: expected 2 groups of 5 queries and 3 keys, found 9 rows of q and 6 rows of k"));
     Two b(good);
     b.rows.key_group = map({{3, 3}});
-    BOOST_CHECK_EXCEPTION(b.forward(ctx, ws), wu::ShapeError, says("attention: expected 2 groups of 5 queries and 3 keys, found 10 rows of q and 6 rows of k"));
+    BOOST_CHECK_EXCEPTION(b.forward(ctx, ws), wu::ShapeError,
+                          says("attention: expected 2 groups of 5 queries and 3 keys, found 10 rows of q and 6 rows of k"));
     Two d(good);
     d.rows.key = map({{0, 1}}), d.keys = 0;
     BOOST_CHECK_EXCEPTION(d.forward(ctx, ws), wu::ShapeError, says("attention: expected at least one key, found none"));
@@ -286,18 +309,24 @@ BOOST_AUTO_TEST_CASE(attention_refuses_rows_that_do_not_fit) {
     const View<const double, dyn, 4> q(e.q.data(), 10), k(e.k.data(), 6), short_v(e.v.data(), 5);
     const View<double, dyn, 4> out(e.out.data(), 10), short_out(e.out.data(), 8);
     const View<double, dyn, 2> lse(e.lse.data(), 10);
-    BOOST_CHECK_EXCEPTION(attention_forward<2>(ctx, ws, out, lse, q, k, short_v, e.rows), wu::ShapeError, says("attention, keys and values: expected 6 rows, found 5"));
+    BOOST_CHECK_EXCEPTION(attention_forward<2>(ctx, ws, out, lse, q, k, short_v, e.rows), wu::ShapeError,
+                          says("attention, keys and values: expected 6 rows, found 5"));
     BOOST_CHECK_EXCEPTION(attention_forward<2>(ctx, ws, short_out, lse, q, k, k, e.rows), wu::ShapeError,
                           says("attention, queries and outputs: expected 10 rows, found 8"));
     Two f(good), g(good), h(good);  // as many rows as there are, but the last lies beyond, or the first before
     f.rows.query = map({{5, 2}});
-    BOOST_CHECK_EXCEPTION(f.forward(ctx, ws), wu::ShapeError, says("attention: expected a map to 10 rows of q, found one from row 0 to 13"));
-    BOOST_CHECK_EXCEPTION(f.backward(ctx, ws), wu::ShapeError, says("attention: expected a map to 10 rows of q, found one from row 0 to 13"));
+    BOOST_CHECK_EXCEPTION(f.forward(ctx, ws), wu::ShapeError,
+                          says("attention: expected a map to 10 rows of q, found one from row 0 to 13"));
+    BOOST_CHECK_EXCEPTION(f.backward(ctx, ws), wu::ShapeError,
+                          says("attention: expected a map to 10 rows of q, found one from row 0 to 13"));
     g.rows.key_group = map({{2, 4}});
-    BOOST_CHECK_EXCEPTION(g.forward(ctx, ws), wu::ShapeError, says("attention: expected a map to 6 rows of k, found one from row 0 to 6"));
+    BOOST_CHECK_EXCEPTION(g.forward(ctx, ws), wu::ShapeError,
+                          says("attention: expected a map to 6 rows of k, found one from row 0 to 6"));
     h.rows.key = map({{3, -1}});
-    BOOST_CHECK_EXCEPTION(h.forward(ctx, ws), wu::ShapeError, says("attention: expected a map to 6 rows of k, found one from row -2 to 3"));
-    for (const auto* written : {&a.out, &b.out, &d.out, &e.out, &f.out, &g.out, &h.out, &a.lse, &e.lse, &f.lse, &f.dq, &f.dk})
+    BOOST_CHECK_EXCEPTION(h.forward(ctx, ws), wu::ShapeError,
+                          says("attention: expected a map to 6 rows of k, found one from row -2 to 3"));
+    for (const auto* written :
+         {&a.out, &b.out, &d.out, &e.out, &f.out, &g.out, &h.out, &a.lse, &e.lse, &f.lse, &f.dq, &f.dk})
       for (const double x : *written) BOOST_REQUIRE(std::isnan(x));
   };
   wu::reference reference;

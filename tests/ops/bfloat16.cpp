@@ -42,7 +42,8 @@ BOOST_AUTO_TEST_CASE(bfloat16_sums_of_norms) {
     std::vector<bfloat16> drms(C), dgain(C), dbias(C);
     const View<const bfloat16, C> vgain(gain.data());
     rms_norm_backward(ctx, View<bfloat16, dyn, C>(), View<bfloat16, C>(drms.data()), dy.read(), x.read(), vinverse, vgain);
-    layer_norm_backward(ctx, View<bfloat16, dyn, C>(), View<bfloat16, C>(dgain.data()), View<bfloat16, C>(dbias.data()), dy.read(), x.read(), vmean, vinverse, vgain);
+    layer_norm_backward(ctx, View<bfloat16, dyn, C>(), View<bfloat16, C>(dgain.data()), View<bfloat16, C>(dbias.data()),
+                        dy.read(), x.read(), vmean, vinverse, vgain);
     check_all(drms, n), check_all(dgain, n), check_all(dbias, n);
   });
 }
@@ -54,12 +55,17 @@ BOOST_AUTO_TEST_CASE(bfloat16_sums_of_linear_and_lora) {
     const Matrix<In> x(n, 1);
     const Matrix<Out> dy(n, 1);
     const Matrix<R> xa(n, 1);
-    std::vector<bfloat16> W(Out * In, bfloat16(1.0f)), dW(Out * In), db(Out), adapter(R * (In + Out), bfloat16(1.0f)), dadapter(R * (In + Out));
-    linear_backward(ctx, View<bfloat16, dyn, In>(), View<bfloat16, Out, In>(dW.data()), View<bfloat16, Out>(db.data()), dy.read(), x.read(), View<const bfloat16, Out, In>(W.data()));
+    std::vector<bfloat16> W(Out * In, bfloat16(1.0f)), dW(Out * In), db(Out), adapter(R * (In + Out), bfloat16(1.0f)),
+        dadapter(R * (In + Out));
+    linear_backward(ctx, View<bfloat16, dyn, In>(), View<bfloat16, Out, In>(dW.data()), View<bfloat16, Out>(db.data()),
+                    dy.read(), x.read(), View<const bfloat16, Out, In>(W.data()));
     check_all(dW, n), check_all(db, n);
     const std::vector<Index> which{0, 0};
-    lora_backward(ctx, ws, View<bfloat16, dyn, In>(), wu::AdapterView<bfloat16, In, Out, R>{dadapter.data(), dadapter.data() + R * In, R * (In + Out), 1}, dy.read(), x.read(),
-                  xa.read(), wu::AdapterView<const bfloat16, In, Out, R>{adapter.data(), adapter.data() + R * In, R * (In + Out), 1}, which, 1.0);
+    lora_backward(ctx, ws, View<bfloat16, dyn, In>(),
+                  wu::AdapterView<bfloat16, In, Out, R>{dadapter.data(), dadapter.data() + R * In, R * (In + Out), 1},
+                  dy.read(), x.read(), xa.read(),
+                  wu::AdapterView<const bfloat16, In, Out, R>{adapter.data(), adapter.data() + R * In, R * (In + Out), 1},
+                  which, 1.0);
     check_all({dadapter.begin(), dadapter.begin() + R * In}, n * Out);
     check_all({dadapter.begin() + R * In, dadapter.end()}, n);
   });
@@ -86,7 +92,8 @@ BOOST_AUTO_TEST_CASE(bfloat16_sums_of_depthwise_and_upsample) {
     const Matrix<C> all(n, 1);
     Matrix<C> dx(n), dW(9), one(1);
     const ConstPicture long_one(all.values.data(), 1, 1, n), square(all.values.data(), 1, 64, 64);
-    depthwise_backward(ctx, Picture(dx.values.data(), 1, 1, n), View<bfloat16, 9, C>(dW.values.data()), long_one, long_one, View<const bfloat16, 9, C>(all.values.data()));
+    depthwise_backward(ctx, Picture(dx.values.data(), 1, 1, n), View<bfloat16, 9, C>(dW.values.data()), long_one, long_one,
+                       View<const bfloat16, 9, C>(all.values.data()));
     check_all(dW.values, n);
     upsample_backward(ctx, Picture(one.values.data(), 1, 1, 1), square);
     check_all(one.values, n);
@@ -98,7 +105,8 @@ BOOST_AUTO_TEST_CASE(bfloat16_sums_of_depthwise_and_upsample) {
     const Matrix<1> ones(K * K, 1);
     Matrix<1> dx(1);
     const View<const bfloat16, dyn, dyn, dyn, 1> pixel(ones.values.data(), 1, 1, 1);
-    depthwise_backward(ctx, Picture(dx.values.data(), 1, 1, 1), View<bfloat16, K * K, 1>(), pixel, pixel, View<const bfloat16, K * K, 1>(ones.values.data()));
+    depthwise_backward(ctx, Picture(dx.values.data(), 1, 1, 1), View<bfloat16, K * K, 1>(), pixel, pixel,
+                       View<const bfloat16, K * K, 1>(ones.values.data()));
     check_all(dx.values, K * K);
   });
 }
@@ -114,7 +122,8 @@ BOOST_AUTO_TEST_CASE(bfloat16_sums_of_attention) {
     const std::vector<float> lse{std::log(static_cast<float>(n))};
     wu::AttentionRows rows;
     rows.key.push({n, 1});
-    attention_backward<1>(ctx, ws, dq.write(), dk.write(), dv.write(), dout.read(), out.read(), View<const float, dyn, 1>(lse.data(), 1), q.read(), k.read(), k.read(), rows);
+    attention_backward<1>(ctx, ws, dq.write(), dk.write(), dv.write(), dout.read(), out.read(),
+                          View<const float, dyn, 1>(lse.data(), 1), q.read(), k.read(), k.read(), rows);
     check_all(dq.values, n / 4);
     check_all(dv.values, 1);
   });
@@ -130,8 +139,10 @@ BOOST_AUTO_TEST_CASE(bfloat16_sums_of_the_prior) {
     Matrix<width> dhw(tokens), dlayer(layers), zero(rows);
     const Matrix<width> dx(rows, 1), gain(1, 1);
     std::vector<float> inverse(rows, 1);
-    Prior::backward<bfloat16>(ctx, ws, {View<bfloat16, tokens, width>(dhw.values.data()), View<bfloat16, layers, width>(dlayer.values.data())}, View<bfloat16, width>(), dx.read(),
-                              {zero.write(), View<float, dyn>(inverse.data(), rows)}, View<const bfloat16, width>(gain.values.data()));
+    Prior::backward<bfloat16>(
+        ctx, ws, {View<bfloat16, tokens, width>(dhw.values.data()), View<bfloat16, layers, width>(dlayer.values.data())},
+        View<bfloat16, width>(), dx.read(), {zero.write(), View<float, dyn>(inverse.data(), rows)},
+        View<const bfloat16, width>(gain.values.data()));
     check_all(dhw.values, layers);
     check_all(dlayer.values, tokens);
   });

@@ -9,19 +9,23 @@ namespace {
 using wu::Index, wu::View, wu::dyn;
 using wu::test::dot, wu::test::poisoned, wu::test::random_values, wu::test::relative_error;
 
-template <class T, Index C> using Picture = View<T, dyn, dyn, dyn, C>;
+template <class T, Index C>
+using Picture = View<T, dyn, dyn, dyn, C>;
 
 /// Pictures as large as the filter, larger and smaller, down to one pixel.
 const std::vector<std::array<Index, 2>> sizes{{5, 7}, {2, 3}, {3, 2}, {1, 1}, {7, 1}, {4, 3}};
 
 /// One output by the formula: the border pixel stands for everything beyond it.
 template <Index K, Index C>
-double formula(const std::vector<double>& x, const std::vector<double>& W, Index height, Index width, Index b, Index h, Index w, Index c) {
+double formula(const std::vector<double>& x, const std::vector<double>& W, Index height, Index width, Index b, Index h,
+               Index w, Index c) {
   double sum = 0;
   for (Index i = 0; i < K; ++i)
     for (Index j = 0; j < K; ++j) {
-      const Index from_h = std::min(std::max<Index>(h + i - K / 2, 0), height - 1), from_w = std::min(std::max<Index>(w + j - K / 2, 0), width - 1);
-      sum += W[static_cast<std::size_t>((i * K + j) * C + c)] * x[static_cast<std::size_t>(((b * height + from_h) * width + from_w) * C + c)];
+      const Index from_h = std::min(std::max<Index>(h + i - K / 2, 0), height - 1),
+                  from_w = std::min(std::max<Index>(w + j - K / 2, 0), width - 1);
+      sum += W[static_cast<std::size_t>((i * K + j) * C + c)] *
+             x[static_cast<std::size_t>(((b * height + from_h) * width + from_w) * C + c)];
     }
   return sum;
 }
@@ -47,8 +51,11 @@ void check(auto& ctx, Index batch) {
         for (Index h = 0; h < height; ++h)
           for (Index w = 0; w < width; ++w)
             for (Index c = 0; c < C; ++c)
-              BOOST_REQUIRE_SMALL(y[static_cast<std::size_t>(((b * height + h) * width + w) * C + c)] - (formula<K, C>(x, W, height, width, b, h, w, c)), 1e-12);
-      depthwise_backward(ctx, Picture<double, C>(dx.data(), batch, height, width), View<double, K * K, C>(dW.data()), vdy, vx, vW);
+              BOOST_REQUIRE_SMALL(y[static_cast<std::size_t>(((b * height + h) * width + w) * C + c)] -
+                                      (formula<K, C>(x, W, height, width, b, h, w, c)),
+                                  1e-12);
+      depthwise_backward(ctx, Picture<double, C>(dx.data(), batch, height, width), View<double, K * K, C>(dW.data()), vdy,
+                         vx, vW);
       wu::test::check_gradient("x", x, dx, loss, 1e-7, 120);
       wu::test::check_gradient("W", W, dW, loss, 1e-7, 120);
     }
@@ -63,7 +70,8 @@ void check_cpu_equals_reference(Index batch, Index height, Index width, double t
   const auto as_T = [](const std::vector<double>& v) { return std::vector<T>(v.begin(), v.end()); };
   const auto x = as_T(random_values(n, "x")), W = as_T(random_values(K * K * C, "W")), dy = as_T(random_values(n, "dy"));
   auto run = [&](auto& ctx) {
-    std::array<std::vector<T>, 3> result{std::vector<T>(x.size(), static_cast<T>(NAN)), std::vector<T>(x.size(), static_cast<T>(NAN)), W};  // dW is added to
+    std::array<std::vector<T>, 3> result{std::vector<T>(x.size(), static_cast<T>(NAN)),
+                                         std::vector<T>(x.size(), static_cast<T>(NAN)), W};  // dW is added to
     auto& [y, dx, dW] = result;
     const Picture<const T, C> vx(x.data(), batch, height, width), vdy(dy.data(), batch, height, width);
     const View<const T, K * K, C> vW(W.data());
@@ -104,7 +112,8 @@ BOOST_AUTO_TEST_CASE(depthwise_adds_to_filter_gradients_and_skips_unwanted_ones)
     const View<const double, K * K, C> vW(W.data());
     std::vector<double> once(W.size()), twice(W.size()), dx(x.size());
     depthwise_backward(ctx, Picture<double, C>(), View<double, K * K, C>(once.data()), vdy, vx, vW);
-    for (int i = 0; i < 2; ++i) depthwise_backward(ctx, Picture<double, C>(dx.data(), 2, 4, 5), View<double, K * K, C>(twice.data()), vdy, vx, vW);
+    for (int i = 0; i < 2; ++i)
+      depthwise_backward(ctx, Picture<double, C>(dx.data(), 2, 4, 5), View<double, K * K, C>(twice.data()), vdy, vx, vW);
     for (std::size_t k = 0; k < once.size(); ++k) BOOST_CHECK_CLOSE(2 * once[k], twice[k], 1e-10);
     auto alone = poisoned(n);
     depthwise_backward(ctx, Picture<double, C>(alone.data(), 2, 4, 5), View<double, K * K, C>(), vdy, vx, vW);
@@ -123,7 +132,8 @@ BOOST_AUTO_TEST_CASE(depthwise_refuses_another_picture) {
     const Picture<double, 1> two_by_three(x.data(), 1, 2, 3), three_by_two(y.data(), 1, 3, 2);
     const auto says = [](std::string wanted) { return [wanted](const wu::ShapeError& e) { return e.what() == wanted; }; };
     const View<double, 9, 1> vW(W.data());
-    BOOST_CHECK_EXCEPTION(depthwise_forward(ctx, three_by_two, two_by_three, vW), wu::ShapeError, says("depthwise: expected 1 pictures of 2 x 3, found 1 of 3 x 2"));
+    BOOST_CHECK_EXCEPTION(depthwise_forward(ctx, three_by_two, two_by_three, vW), wu::ShapeError,
+                          says("depthwise: expected 1 pictures of 2 x 3, found 1 of 3 x 2"));
     BOOST_CHECK_EXCEPTION(depthwise_backward(ctx, three_by_two, vW, two_by_three, two_by_three, vW), wu::ShapeError,
                           says("depthwise backward: expected 1 pictures of 2 x 3, found 1 of 3 x 2"));
     for (const double v : y) BOOST_CHECK_EQUAL(v, 1.0);

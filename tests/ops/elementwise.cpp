@@ -39,14 +39,17 @@ Values mean(auto zero, auto& ctx, const Values& in) {
 }  // namespace
 
 BOOST_AUTO_TEST_CASE(broadcast_rows) {
-  wu::test::check_operation([](auto zero, auto& ctx, const Values& in) { return broadcast(zero, ctx, in); }, wu::test::inputs({{"x", 3 * 7}, {"dy", 2 * 3 * 7}}),
+  wu::test::check_operation([](auto zero, auto& ctx, const Values& in) { return broadcast(zero, ctx, in); },
+                            wu::test::inputs({{"x", 3 * 7}, {"dy", 2 * 3 * 7}}),
                             wu::test::inputs({{"x", 1001 * 7}, {"dy", 3 * 1001 * 7}}), {"x"});
 }
 
 BOOST_AUTO_TEST_CASE(mean_rows) {
-  wu::test::check_operation([](auto zero, auto& ctx, const Values& in) { return mean<7>(zero, ctx, in); }, wu::test::inputs({{"x", 2 * 5 * 7}, {"dy", 2 * 7}}),
+  wu::test::check_operation([](auto zero, auto& ctx, const Values& in) { return mean<7>(zero, ctx, in); },
+                            wu::test::inputs({{"x", 2 * 5 * 7}, {"dy", 2 * 7}}),
                             wu::test::inputs({{"x", 3 * 1001 * 7}, {"dy", 3 * 7}}), {"x"});
-  wu::test::check_operation([](auto zero, auto& ctx, const Values& in) { return mean<67>(zero, ctx, in); }, wu::test::inputs({{"x", 3 * 2 * 67}, {"dy", 3 * 67}}),
+  wu::test::check_operation([](auto zero, auto& ctx, const Values& in) { return mean<67>(zero, ctx, in); },
+                            wu::test::inputs({{"x", 3 * 2 * 67}, {"dy", 3 * 67}}),
                             wu::test::inputs({{"x", 2 * 151 * 67}, {"dy", 2 * 67}}), {"x"});
 }
 
@@ -73,7 +76,8 @@ BOOST_AUTO_TEST_CASE(add_copy_and_zero) {
 BOOST_AUTO_TEST_CASE(broadcast_rows_skips_a_gradient_that_nobody_wants) {
   on_each_device([](auto& ctx) {
     const auto dy = wu::test::random_values(6 * 7, "dy");
-    broadcast_rows_backward(ctx, View<double, dyn, 7>(static_cast<double*>(nullptr), 3), View<const double, dyn, 7>(dy.data(), 6));
+    broadcast_rows_backward(ctx, View<double, dyn, 7>(static_cast<double*>(nullptr), 3),
+                            View<const double, dyn, 7>(dy.data(), 6));
   });
 }
 
@@ -83,9 +87,13 @@ BOOST_AUTO_TEST_CASE(elementwise_operations_refuse_sizes_that_do_not_fit) {
     const View<double, dyn, 7> two(memory.data(), 2), four(memory.data(), 4), five(memory.data(), 5);
     BOOST_CHECK_EXCEPTION(add(ctx, five, four), wu::ShapeError, wu::test::says("add: expected 35 values, found 28"));
     BOOST_CHECK_EXCEPTION(copy(ctx, five, four), wu::ShapeError, wu::test::says("copy: expected 35 values, found 28"));
-    BOOST_CHECK_EXCEPTION(broadcast_rows_forward(ctx, five, two), wu::ShapeError, wu::test::says("broadcast rows: expected a multiple of 14 values, found 35"));
-    BOOST_CHECK_EXCEPTION(broadcast_rows_backward(ctx, two, five), wu::ShapeError, wu::test::says("broadcast rows backward: expected a multiple of 14 values, found 35"));
-    BOOST_CHECK_EXCEPTION(mean_rows_forward(ctx, two, five), wu::ShapeError, wu::test::says("mean rows: expected a multiple of 2 values, found 5"));
-    BOOST_CHECK_EXCEPTION(mean_rows_backward(ctx, five, two), wu::ShapeError, wu::test::says("mean rows backward: expected a multiple of 2 values, found 5"));
+    BOOST_CHECK_EXCEPTION(broadcast_rows_forward(ctx, five, two), wu::ShapeError,
+                          wu::test::says("broadcast rows: expected a multiple of 14 values, found 35"));
+    BOOST_CHECK_EXCEPTION(broadcast_rows_backward(ctx, two, five), wu::ShapeError,
+                          wu::test::says("broadcast rows backward: expected a multiple of 14 values, found 35"));
+    BOOST_CHECK_EXCEPTION(mean_rows_forward(ctx, two, five), wu::ShapeError,
+                          wu::test::says("mean rows: expected a multiple of 2 values, found 5"));
+    BOOST_CHECK_EXCEPTION(mean_rows_backward(ctx, five, two), wu::ShapeError,
+                          wu::test::says("mean rows backward: expected a multiple of 2 values, found 5"));
   });
 }

@@ -30,7 +30,8 @@ Values sizes(Index rows) { return wu::test::inputs({{"table", V * C}, {"dy", row
 }  // namespace
 
 BOOST_AUTO_TEST_CASE(embedding) {
-  wu::test::check_operation([](auto zero, auto& ctx, const Values& in) { return run(zero, ctx, in); }, sizes(7), sizes(70), {"table"});
+  wu::test::check_operation([](auto zero, auto& ctx, const Values& in) { return run(zero, ctx, in); }, sizes(7), sizes(70),
+                            {"table"});
 }
 
 BOOST_AUTO_TEST_CASE(embedding_refuses_an_id_outside_the_table_before_it_writes) {
@@ -40,14 +41,19 @@ BOOST_AUTO_TEST_CASE(embedding_refuses_an_id_outside_the_table_before_it_writes)
     const std::vector<std::int32_t> which{0, 3, wrong};
     std::vector<double> y(3 * C, 7), dtable(V * C, 7);
     const auto sentence = wu::message("embedding: expected an id from 0 to 4 at position 2, found ", wrong);
-    BOOST_CHECK_EXCEPTION(embedding_forward(ctx, View<double, dyn, C>(y.data(), 3), which, View<const double, V, C>(table.data())), wu::ShapeError, wu::test::says(sentence));
-    BOOST_CHECK_EXCEPTION(embedding_backward(ctx, View<double, V, C>(dtable.data()), View<const double, dyn, C>(y.data(), 3), which), wu::ShapeError, wu::test::says(sentence));
+    BOOST_CHECK_EXCEPTION(
+        embedding_forward(ctx, View<double, dyn, C>(y.data(), 3), which, View<const double, V, C>(table.data())),
+        wu::ShapeError, wu::test::says(sentence));
+    BOOST_CHECK_EXCEPTION(
+        embedding_backward(ctx, View<double, V, C>(dtable.data()), View<const double, dyn, C>(y.data(), 3), which),
+        wu::ShapeError, wu::test::says(sentence));
     BOOST_CHECK(y == std::vector<double>(3 * C, 7));
     BOOST_CHECK(dtable == std::vector<double>(V * C, 7));
   }
   std::vector<double> y(4 * C);
-  BOOST_CHECK_EXCEPTION(embedding_forward(ctx, View<double, dyn, C>(y.data(), 4), ids(3), View<const double, V, C>(table.data())), wu::ShapeError,
-                        wu::test::says("embedding: expected 4 ids, found 3"));
+  BOOST_CHECK_EXCEPTION(
+      embedding_forward(ctx, View<double, dyn, C>(y.data(), 4), ids(3), View<const double, V, C>(table.data())),
+      wu::ShapeError, wu::test::says("embedding: expected 4 ids, found 3"));
 }
 
 BOOST_AUTO_TEST_CASE(embedding_skips_a_frozen_table) {

@@ -11,7 +11,8 @@ constexpr Index rows = 5, In = 7, Out = 3;
 
 /// Forward, backward and gradient check of y = x W^T + b on the device of ctx.
 void check(auto& ctx) {
-  auto x = wu::test::random_values(rows * In, "x"), W = wu::test::random_values(Out * In, "W"), b = wu::test::random_values(Out, "b");
+  auto x = wu::test::random_values(rows * In, "x"), W = wu::test::random_values(Out * In, "W"),
+       b = wu::test::random_values(Out, "b");
   const auto dy = wu::test::random_values(rows * Out, "dy");
   auto y = wu::test::poisoned(rows * Out), dx = wu::test::poisoned(rows * In);
   std::vector<double> dW(Out * In), db(Out);
@@ -23,8 +24,8 @@ void check(auto& ctx) {
     return wu::test::dot(y, dy);
   };
   loss();
-  linear_backward(ctx, View<double, dyn, In>(dx.data(), rows), View<double, Out, In>(dW.data()), View<double, Out>(db.data()),
-                  View<const double, dyn, Out>(dy.data(), rows), vx, vW);
+  linear_backward(ctx, View<double, dyn, In>(dx.data(), rows), View<double, Out, In>(dW.data()),
+                  View<double, Out>(db.data()), View<const double, dyn, Out>(dy.data(), rows), vx, vW);
   wu::test::check_gradient("x", x, dx, loss);
   wu::test::check_gradient("W", W, dW, loss);
   wu::test::check_gradient("b", b, db, loss);
@@ -41,7 +42,8 @@ BOOST_AUTO_TEST_CASE(linear_gradients) {
 
 BOOST_AUTO_TEST_CASE(linear_adds_to_parameter_gradients_and_skips_unwanted_ones) {
   wu::reference ctx;
-  const auto x = wu::test::random_values(rows * In, "x"), W = wu::test::random_values(Out * In, "W"), dy = wu::test::random_values(rows * Out, "dy");
+  const auto x = wu::test::random_values(rows * In, "x"), W = wu::test::random_values(Out * In, "W"),
+             dy = wu::test::random_values(rows * Out, "dy");
   std::vector<double> once(Out * In), twice(Out * In);
   const View<const double, dyn, In> vx(x.data(), rows);
   const View<const double, dyn, Out> vdy(dy.data(), rows);
@@ -56,19 +58,23 @@ BOOST_AUTO_TEST_CASE(linear_adds_to_parameter_gradients_and_skips_unwanted_ones)
 BOOST_AUTO_TEST_CASE(linear_refuses_another_number_of_rows) {
   wu::reference ctx;
   std::vector<double> x(rows * In), y(rows * Out), W(Out * In);
-  BOOST_CHECK_EXCEPTION(linear_forward(ctx, View<double, dyn, Out>(y.data(), rows - 1), View<double, dyn, In>(x.data(), rows),
-                                       View<double, Out, In>(W.data()), View<double, Out>()),
-                        wu::ShapeError, [](const wu::ShapeError& e) { return std::string(e.what()) == "linear: expected 5 rows, found 4"; });
+  BOOST_CHECK_EXCEPTION(
+      linear_forward(ctx, View<double, dyn, Out>(y.data(), rows - 1), View<double, dyn, In>(x.data(), rows),
+                     View<double, Out, In>(W.data()), View<double, Out>()),
+      wu::ShapeError, [](const wu::ShapeError& e) { return std::string(e.what()) == "linear: expected 5 rows, found 4"; });
 }
 
 BOOST_AUTO_TEST_CASE(linear_backward_refuses_another_number_of_rows) {
   const auto check_one = [](auto& ctx) {
     std::vector<double> x(rows * In), dy(rows * Out), W(Out * In);
     const auto call = [&](Index dx_rows, Index dy_rows) {
-      linear_backward(ctx, View<double, dyn, In>(x.data(), dx_rows), View<double, Out, In>(W.data()), View<double, Out>(), View<double, dyn, Out>(dy.data(), dy_rows),
-                      View<double, dyn, In>(x.data(), rows), View<double, Out, In>(W.data()));
+      linear_backward(ctx, View<double, dyn, In>(x.data(), dx_rows), View<double, Out, In>(W.data()), View<double, Out>(),
+                      View<double, dyn, Out>(dy.data(), dy_rows), View<double, dyn, In>(x.data(), rows),
+                      View<double, Out, In>(W.data()));
     };
-    const auto says = [](const wu::ShapeError& e) { return std::string(e.what()) == "linear backward: expected 5 rows, found 4"; };
+    const auto says = [](const wu::ShapeError& e) {
+      return std::string(e.what()) == "linear backward: expected 5 rows, found 4";
+    };
     BOOST_CHECK_EXCEPTION(call(rows, rows - 1), wu::ShapeError, says);
     BOOST_CHECK_EXCEPTION(call(rows - 1, rows), wu::ShapeError, says);
   };
@@ -95,7 +101,8 @@ void check_cpu_equals_reference(Index n, double tolerance) {
     const View<const T, O, I> vW(W.data());
     linear_forward(ctx, View<T, dyn, O>(r[0].data(), n), vx, vW, View<const T, O>(b.data()));
     linear_forward(ctx, View<T, dyn, O>(r[1].data(), n), vx, vW, View<const T, O>());
-    linear_backward(ctx, View<T, dyn, I>(r[2].data(), n), View<T, O, I>(r[3].data()), View<T, O>(r[4].data()), View<const T, dyn, O>(dy.data(), n), vx, vW);
+    linear_backward(ctx, View<T, dyn, I>(r[2].data(), n), View<T, O, I>(r[3].data()), View<T, O>(r[4].data()),
+                    View<const T, dyn, O>(dy.data(), n), vx, vW);
     return r;
   };
   wu::reference reference;
@@ -104,7 +111,8 @@ void check_cpu_equals_reference(Index n, double tolerance) {
     BOOST_TEST_CONTEXT(n << " rows, In " << I << ", Out " << O << ", " << threads << " threads") {
       wu::cpu::Context cpu({.threads = threads});
       const auto found = run(cpu);
-      for (std::size_t k = 0; k < expected.size(); ++k) BOOST_CHECK_LE(wu::test::relative_error(found[k], expected[k]), tolerance);
+      for (std::size_t k = 0; k < expected.size(); ++k)
+        BOOST_CHECK_LE(wu::test::relative_error(found[k], expected[k]), tolerance);
     }
 }
 

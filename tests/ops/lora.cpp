@@ -30,17 +30,26 @@ struct Batch {
     return {v.begin(), v.end()};
   }
   explicit Batch(Index rows_per_sample)
-      : rows(samples * rows_per_sample), x(values(rows * In, "x")), y(values(rows * Out, "y")), xa(values(rows * R, "xa")),
-        adapter(values(adapters * stride, "adapter")), dy(values(rows * Out, "dy")), dx(values(rows * In, "dx")), dadapter(values(adapters * stride, "dadapter")) {}
+      : rows(samples * rows_per_sample),
+        x(values(rows * In, "x")),
+        y(values(rows * Out, "y")),
+        xa(values(rows * R, "xa")),
+        adapter(values(adapters * stride, "adapter")),
+        dy(values(rows * Out, "dy")),
+        dx(values(rows * In, "dx")),
+        dadapter(values(adapters * stride, "dadapter")) {}
 
   void forward(auto& ctx, wu::Workspace& ws) {
-    lora_forward(ctx, ws, View<T, dyn, Out>(y.data(), rows), View<T, dyn, R>(xa.data(), rows), View<const T, dyn, In>(x.data(), rows),
+    lora_forward(ctx, ws, View<T, dyn, Out>(y.data(), rows), View<T, dyn, R>(xa.data(), rows),
+                 View<const T, dyn, In>(x.data(), rows),
                  AdapterView<const T, In, Out, R>{adapter.data(), adapter.data() + R * In, stride, adapters}, which, scale);
   }
   void backward(auto& ctx, wu::Workspace& ws, bool want_x = true, bool want_adapter = true) {
     lora_backward(ctx, ws, View<T, dyn, In>(want_x ? dx.data() : nullptr, rows),
-                  want_adapter ? AdapterView<T, In, Out, R>{dadapter.data(), dadapter.data() + R * In, stride, adapters} : AdapterView<T, In, Out, R>{},
-                  View<const T, dyn, Out>(dy.data(), rows), View<const T, dyn, In>(x.data(), rows), View<const T, dyn, R>(xa.data(), rows),
+                  want_adapter ? AdapterView<T, In, Out, R>{dadapter.data(), dadapter.data() + R * In, stride, adapters}
+                               : AdapterView<T, In, Out, R>{},
+                  View<const T, dyn, Out>(dy.data(), rows), View<const T, dyn, In>(x.data(), rows),
+                  View<const T, dyn, R>(xa.data(), rows),
                   AdapterView<const T, In, Out, R>{adapter.data(), adapter.data() + R * In, stride, adapters}, which, scale);
   }
 };
@@ -66,9 +75,11 @@ void check_gradients(auto& ctx, Index rows_per_sample) {
     for (const std::size_t k : {0u, 2u, 3u}) {  // by name: the used adapters' A and B
       const auto from = k * static_cast<std::size_t>(a.stride);
       wu::test::check_gradient("A", all.subspan(from, R * In), gradient.subspan(from, R * In), loss, 1e-7, 50);
-      wu::test::check_gradient("B", all.subspan(from + R * In, R * Out), gradient.subspan(from + R * In, R * Out), loss, 1e-7, 50);
+      wu::test::check_gradient("B", all.subspan(from + R * In, R * Out), gradient.subspan(from + R * In, R * Out), loss,
+                               1e-7, 50);
     }
-    for (Index i = a.stride; i < 2 * a.stride; ++i) BOOST_REQUIRE_EQUAL(a.dadapter[static_cast<std::size_t>(i)], 0);  // nobody uses adapter 1
+    for (Index i = a.stride; i < 2 * a.stride; ++i)
+      BOOST_REQUIRE_EQUAL(a.dadapter[static_cast<std::size_t>(i)], 0);  // nobody uses adapter 1
   }
 }
 
@@ -107,9 +118,12 @@ void check_skinny(Index rows) {
     for (Index r = 0; r < rows; ++r)
       for (Index j = 0; j < R; ++j)
         for (Index n = 0; n < N; ++n) {
-          P[static_cast<std::size_t>(r * R + j)] += double{x[static_cast<std::size_t>(r * N + n)]} * double{v[static_cast<std::size_t>(n * R + j)]};
-          Y[static_cast<std::size_t>(r * N + n)] += double{p[static_cast<std::size_t>(r * R + j)]} * double{v[static_cast<std::size_t>(j * N + n)]};
-          M[static_cast<std::size_t>(j * N + n)] += double{p[static_cast<std::size_t>(r * R + j)]} * double{x[static_cast<std::size_t>(r * N + n)]};
+          P[static_cast<std::size_t>(r * R + j)] +=
+              double{x[static_cast<std::size_t>(r * N + n)]} * double{v[static_cast<std::size_t>(n * R + j)]};
+          Y[static_cast<std::size_t>(r * N + n)] +=
+              double{p[static_cast<std::size_t>(r * R + j)]} * double{v[static_cast<std::size_t>(j * N + n)]};
+          M[static_cast<std::size_t>(j * N + n)] +=
+              double{p[static_cast<std::size_t>(r * R + j)]} * double{x[static_cast<std::size_t>(r * N + n)]};
         }
     wu::cpu::skinny_project<R, N>(projected.data(), x.data(), v.data(), rows);
     wu::cpu::skinny_expand<R, N>(expanded.data(), p.data(), v.data(), rows);
@@ -178,8 +192,8 @@ BOOST_AUTO_TEST_CASE(lora_leaves_samples_without_adapter_bit_for_bit) {
     b.which.assign(samples, no_adapter);
     b.forward(ctx, ws), b.backward(ctx, ws);
     BOOST_CHECK(b.y == before.y && b.xa == before.xa && b.dx == before.dx && b.dadapter == before.dadapter);
-    lora_forward(ctx, ws, View<float, dyn, Out>(b.y.data(), b.rows), View<float, dyn, R>(b.xa.data(), b.rows), View<const float, dyn, In>(b.x.data(), b.rows),
-                 AdapterView<const float, In, Out, R>{}, b.which, 1.0);
+    lora_forward(ctx, ws, View<float, dyn, Out>(b.y.data(), b.rows), View<float, dyn, R>(b.xa.data(), b.rows),
+                 View<const float, dyn, In>(b.x.data(), b.rows), AdapterView<const float, In, Out, R>{}, b.which, 1.0);
     BOOST_CHECK(b.y == before.y);
   };
   wu::reference reference;
@@ -218,17 +232,22 @@ BOOST_AUTO_TEST_CASE(lora_refuses_what_does_not_fit_and_changes_nothing) {
     BOOST_CHECK_EXCEPTION(a.forward(ctx, ws), wu::ShapeError, says(index + "-2"));
     BOOST_CHECK_EXCEPTION(a.backward(ctx, ws), wu::ShapeError, says(index + "-2"));
     a.which = {0, 1, 2};
-    BOOST_CHECK_EXCEPTION(a.forward(ctx, ws), wu::ShapeError, says("lora: expected a multiple of 3 samples' rows, found 49"));
+    BOOST_CHECK_EXCEPTION(a.forward(ctx, ws), wu::ShapeError,
+                          says("lora: expected a multiple of 3 samples' rows, found 49"));
     a.which = {};
-    BOOST_CHECK_EXCEPTION(a.backward(ctx, ws), wu::ShapeError, says("lora: expected a multiple of 0 samples' rows, found 49"));
+    BOOST_CHECK_EXCEPTION(a.backward(ctx, ws), wu::ShapeError,
+                          says("lora: expected a multiple of 0 samples' rows, found 49"));
     using A = AdapterView<double, 5, 3, 2>;
-    BOOST_CHECK_EXCEPTION(lora_forward(ctx, ws, View<double, dyn, 3>(a.y.data(), 48), View<double, dyn, 2>(a.xa.data(), 49), View<double, dyn, 5>(a.x.data(), 49),
+    BOOST_CHECK_EXCEPTION(lora_forward(ctx, ws, View<double, dyn, 3>(a.y.data(), 48), View<double, dyn, 2>(a.xa.data(), 49),
+                                       View<double, dyn, 5>(a.x.data(), 49),
                                        A{a.adapter.data(), a.adapter.data() + 10, a.stride, 4}, before.which, 1.0),
                           wu::ShapeError, says("lora: expected 49 rows, found 48"));
-    BOOST_CHECK_EXCEPTION(lora_backward(ctx, ws, View<double, dyn, 5>(a.dx.data(), 49), A{a.dadapter.data(), a.dadapter.data() + 10, a.stride, 3},
-                                        View<double, dyn, 3>(a.dy.data(), 49), View<double, dyn, 5>(a.x.data(), 49), View<double, dyn, 2>(a.xa.data(), 49),
-                                        A{a.adapter.data(), a.adapter.data() + 10, a.stride, 4}, before.which, 1.0),
-                          wu::ShapeError, says("lora backward: expected gradients of 4 adapters, found 3"));
+    BOOST_CHECK_EXCEPTION(
+        lora_backward(ctx, ws, View<double, dyn, 5>(a.dx.data(), 49),
+                      A{a.dadapter.data(), a.dadapter.data() + 10, a.stride, 3}, View<double, dyn, 3>(a.dy.data(), 49),
+                      View<double, dyn, 5>(a.x.data(), 49), View<double, dyn, 2>(a.xa.data(), 49),
+                      A{a.adapter.data(), a.adapter.data() + 10, a.stride, 4}, before.which, 1.0),
+        wu::ShapeError, says("lora backward: expected gradients of 4 adapters, found 3"));
     BOOST_CHECK(a.y == before.y && a.xa == before.xa && a.dx == before.dx && a.dadapter == before.dadapter);
   };
   wu::reference reference;

@@ -27,8 +27,10 @@ Values sizes(Index samples, Index rows) {
 }  // namespace
 
 BOOST_AUTO_TEST_CASE(mean_squared_error) {
-  wu::test::check_operation([](auto zero, auto& ctx, const Values& in) { return run(zero, ctx, in); }, sizes(3, 5), sizes(3, 1501), {"prediction"});
-  wu::test::check_operation([](auto zero, auto& ctx, const Values& in) { return run(zero, ctx, in); }, sizes(2, 3), sizes(131, 29), {"prediction"});
+  wu::test::check_operation([](auto zero, auto& ctx, const Values& in) { return run(zero, ctx, in); }, sizes(3, 5),
+                            sizes(3, 1501), {"prediction"});
+  wu::test::check_operation([](auto zero, auto& ctx, const Values& in) { return run(zero, ctx, in); }, sizes(2, 3),
+                            sizes(131, 29), {"prediction"});
 }
 
 BOOST_AUTO_TEST_CASE(mean_squared_error_is_the_mean_over_samples) {
@@ -49,7 +51,8 @@ BOOST_AUTO_TEST_CASE(mean_squared_error_sums_in_double) {
   constexpr Index n = 1 << 20;  // a float32 sum of as many equal values is off by 1e-5 and more
   const std::vector<float> p(n, 0.1f), t(n, 0);
   double error = 0;
-  mse_forward(ctx, View<double, dyn>(&error, 1), View<const float, dyn, 1>(p.data(), n), View<const float, dyn, 1>(t.data(), n));
+  mse_forward(ctx, View<double, dyn>(&error, 1), View<const float, dyn, 1>(p.data(), n),
+              View<const float, dyn, 1>(t.data(), n));
   BOOST_CHECK_CLOSE(error, static_cast<double>(0.1f) * static_cast<double>(0.1f), 1e-10);
 }
 

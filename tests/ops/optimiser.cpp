@@ -17,7 +17,8 @@ void on_each_device(auto check) {
 }
 
 /// Three steps written out as in the paper, in double.
-std::vector<double> by_the_book(std::vector<double> w, const std::vector<std::vector<double>>& gradients, const AdamW& rule) {
+std::vector<double> by_the_book(std::vector<double> w, const std::vector<std::vector<double>>& gradients,
+                                const AdamW& rule) {
   std::vector<double> m(w.size()), v(w.size());
   for (std::size_t t = 1; t <= gradients.size(); ++t)
     for (std::size_t k = 0; k < w.size(); ++k) {
@@ -31,12 +32,14 @@ std::vector<double> by_the_book(std::vector<double> w, const std::vector<std::ve
 }
 
 template <class T, class S>
-std::vector<double> run(auto& ctx, const std::vector<double>& start, const std::vector<std::vector<double>>& gradients, const AdamW& rule) {
+std::vector<double> run(auto& ctx, const std::vector<double>& start, const std::vector<std::vector<double>>& gradients,
+                        const AdamW& rule) {
   auto w = wu::test::cast<T>(start);
   std::vector<S> m(w.size()), v(w.size());
   for (std::size_t t = 0; t < gradients.size(); ++t) {
     const auto g = wu::test::cast<T>(gradients[t]);
-    adamw_update(ctx, std::span<T>(w), std::span<S>(m), std::span<S>(v), std::span<const T>(g), rule, static_cast<Index>(t) + 1);
+    adamw_update(ctx, std::span<T>(w), std::span<S>(m), std::span<S>(v), std::span<const T>(g), rule,
+                 static_cast<Index>(t) + 1);
   }
   return wu::test::widen(w);
 }
@@ -48,7 +51,8 @@ BOOST_AUTO_TEST_CASE(adamw_follows_the_algorithm) {
   rule.rate = 0.01, rule.beta1 = 0.8, rule.beta2 = 0.95, rule.epsilon = 1e-6, rule.weight_decay = 0.1;
   for (const Index n : {7, 20011}) {
     const auto start = wu::test::random_values(n, "w");
-    const std::vector<std::vector<double>> g{wu::test::random_values(n, "g1"), wu::test::random_values(n, "g2"), wu::test::random_values(n, "g3")};
+    const std::vector<std::vector<double>> g{wu::test::random_values(n, "g1"), wu::test::random_values(n, "g2"),
+                                             wu::test::random_values(n, "g3")};
     const auto expected = by_the_book(start, g, rule);
     on_each_device([&](auto& ctx) {
       BOOST_CHECK_LE(wu::test::relative_error(run<double, double>(ctx, start, g, rule), expected), 1e-13);
@@ -82,7 +86,8 @@ BOOST_AUTO_TEST_CASE(adamw_refuses_buffers_of_another_size_and_step_zero) {
   on_each_device([](auto& ctx) {
     std::vector<float> w(5), m(5), v(5), g(5);
     auto call = [&](std::size_t moments, std::size_t gradients, Index step) {
-      adamw_update(ctx, std::span(w), std::span(m).first(moments), std::span(v), std::span<const float>(g).first(gradients), AdamW{}, step);
+      adamw_update(ctx, std::span(w), std::span(m).first(moments), std::span(v), std::span<const float>(g).first(gradients),
+                   AdamW{}, step);
     };
     const std::string start = "adamw: expected moments and gradients for 5 values and a step from 1, found ";
     BOOST_CHECK_EXCEPTION(call(5, 5, 0), wu::ShapeError, wu::test::says(start + "5, 5, 5 and step 0"));
@@ -106,7 +111,8 @@ BOOST_AUTO_TEST_CASE(clip_norm_shortens_what_is_too_long) {
 BOOST_AUTO_TEST_CASE(squared_norm_sums_in_double_and_repeats_itself) {
   on_each_device([](auto& ctx) {
     const std::vector<float> x(1 << 20, 0.1f);
-    const double expected = static_cast<double>(0.1f) * static_cast<double>(0.1f) * (1 << 20), found = squared_norm(ctx, std::span<const float>(x));
+    const double expected = static_cast<double>(0.1f) * static_cast<double>(0.1f) * (1 << 20),
+                 found = squared_norm(ctx, std::span<const float>(x));
     BOOST_CHECK_CLOSE(found, expected, 1e-8);
     for (int i = 0; i < 20; ++i) BOOST_REQUIRE_EQUAL(squared_norm(ctx, std::span<const float>(x)), found);
     const auto r = wu::test::random_values(20011, "x");

@@ -13,8 +13,10 @@ Values run(auto zero, auto& ctx, const Values& in) {
   const Index b = wu::test::length(in, "x") / (height * width * Ch);
   const auto x = wu::test::cast<T>(in.at("x")), dy = wu::test::cast<T>(in.at("dy"));
   auto y = wu::test::poison<T>(b * height * width * Ch), dx = wu::test::poison<T>(b * height * width * Ch);
-  patches_forward(ctx, View<T, dyn, down * across, P * P * Ch>(y.data(), b), View<const T, dyn, dyn, dyn, Ch>(x.data(), b, height, width));
-  patches_backward(ctx, View<T, dyn, dyn, dyn, Ch>(dx.data(), b, height, width), View<const T, dyn, P * P * Ch>(dy.data(), b * down * across));
+  patches_forward(ctx, View<T, dyn, down * across, P * P * Ch>(y.data(), b),
+                  View<const T, dyn, dyn, dyn, Ch>(x.data(), b, height, width));
+  patches_backward(ctx, View<T, dyn, dyn, dyn, Ch>(dx.data(), b, height, width),
+                   View<const T, dyn, P * P * Ch>(dy.data(), b * down * across));
   return {{"y", wu::test::widen(y)}, {"dx", wu::test::widen(dx)}};
 }
 
@@ -23,7 +25,8 @@ Values sizes(Index b) { return wu::test::inputs({{"x", b * height * width * Ch},
 }  // namespace
 
 BOOST_AUTO_TEST_CASE(patches) {
-  wu::test::check_operation([](auto zero, auto& ctx, const Values& in) { return run(zero, ctx, in); }, sizes(2), sizes(101), {"x"});
+  wu::test::check_operation([](auto zero, auto& ctx, const Values& in) { return run(zero, ctx, in); }, sizes(2), sizes(101),
+                            {"x"});
 }
 
 BOOST_AUTO_TEST_CASE(patches_lie_where_the_formula_says) {
@@ -37,7 +40,8 @@ BOOST_AUTO_TEST_CASE(patches_lie_where_the_formula_says) {
         for (Index i = 0; i < P; ++i)
           for (Index j = 0; j < P; ++j)
             for (Index ch = 0; ch < Ch; ++ch) {
-              const auto patch = static_cast<std::size_t>(((s * down * across + r * across + c) * P * P + i * P + j) * Ch + ch);
+              const auto patch =
+                  static_cast<std::size_t>(((s * down * across + r * across + c) * P * P + i * P + j) * Ch + ch);
               const auto pixel = static_cast<std::size_t>(((s * height + r * P + i) * width + c * P + j) * Ch + ch);
               BOOST_REQUIRE_EQUAL(out.at("y")[patch], in.at("x")[pixel]);
               BOOST_REQUIRE_EQUAL(out.at("dx")[pixel], in.at("dy")[patch]);
@@ -47,7 +51,9 @@ BOOST_AUTO_TEST_CASE(patches_lie_where_the_formula_says) {
 BOOST_AUTO_TEST_CASE(patches_refuse_a_picture_that_is_not_a_multiple) {
   wu::reference ctx;
   std::vector<double> x(7 * 15 * 2), y(10 * 18);
-  auto call = [&](Index h, Index w, Index rows) { patches_forward(ctx, View<double, dyn, 18>(y.data(), rows), View<double, dyn, dyn, dyn, 2>(x.data(), 1, h, w)); };
+  auto call = [&](Index h, Index w, Index rows) {
+    patches_forward(ctx, View<double, dyn, 18>(y.data(), rows), View<double, dyn, dyn, dyn, 2>(x.data(), 1, h, w));
+  };
   const std::string start = "patches: expected pictures in multiples of 3 pixels and one row for each patch, found ";
   BOOST_CHECK_EXCEPTION(call(7, 15, 10), wu::ShapeError, wu::test::says(start + "7 x 15 and 10 rows"));
   BOOST_CHECK_EXCEPTION(call(6, 14, 10), wu::ShapeError, wu::test::says(start + "6 x 14 and 10 rows"));

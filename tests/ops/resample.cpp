@@ -9,7 +9,8 @@ namespace {
 using wu::Index, wu::View, wu::dyn;
 using wu::test::dot, wu::test::poisoned, wu::test::random_values, wu::test::relative_error;
 
-template <class T, Index C> using Picture = View<T, dyn, dyn, dyn, C>;
+template <class T, Index C>
+using Picture = View<T, dyn, dyn, dyn, C>;
 
 struct Size {
   Index batch, height, width, factor;  // of the coarse picture
@@ -19,18 +20,27 @@ struct Size {
 std::vector<Size> sizes() {
   std::vector<Size> all;
   for (const Index factor : {1, 2, 3, 4, 7})
-    for (const auto& [height, width] : {std::pair<Index, Index>{3, 5}, {1, 2}, {5, 1}, {1, 1}, {2, 3}}) all.push_back({3, height, width, factor});
+    for (const auto& [height, width] : {std::pair<Index, Index>{3, 5}, {1, 2}, {5, 1}, {1, 1}, {2, 3}})
+      all.push_back({3, height, width, factor});
   return all;
 }
 
 template <Index C, class T>
-Picture<T, C> coarse(std::vector<T>& v, const Size& s) { return {v.data(), std::array<Index, 3>{s.batch, s.height, s.width}}; }
+Picture<T, C> coarse(std::vector<T>& v, const Size& s) {
+  return {v.data(), std::array<Index, 3>{s.batch, s.height, s.width}};
+}
 template <Index C, class T>
-Picture<const T, C> coarse(const std::vector<T>& v, const Size& s) { return {v.data(), std::array<Index, 3>{s.batch, s.height, s.width}}; }
+Picture<const T, C> coarse(const std::vector<T>& v, const Size& s) {
+  return {v.data(), std::array<Index, 3>{s.batch, s.height, s.width}};
+}
 template <Index C, class T>
-Picture<T, C> fine(std::vector<T>& v, const Size& s) { return {v.data(), std::array<Index, 3>{s.batch, s.height * s.factor, s.width * s.factor}}; }
+Picture<T, C> fine(std::vector<T>& v, const Size& s) {
+  return {v.data(), std::array<Index, 3>{s.batch, s.height * s.factor, s.width * s.factor}};
+}
 template <Index C, class T>
-Picture<const T, C> fine(const std::vector<T>& v, const Size& s) { return {v.data(), std::array<Index, 3>{s.batch, s.height * s.factor, s.width * s.factor}}; }
+Picture<const T, C> fine(const std::vector<T>& v, const Size& s) {
+  return {v.data(), std::array<Index, 3>{s.batch, s.height * s.factor, s.width * s.factor}};
+}
 
 /// Runs f(context) on the reference and on two threads.
 void on_both(auto&& f) {
@@ -46,8 +56,7 @@ void on_both(auto&& f) {
 BOOST_AUTO_TEST_CASE(resample_backward_is_the_transpose) {
   constexpr Index C = 2;
   on_both([](auto& ctx) {
-    for (const Size& s : sizes())
-      BOOST_TEST_CONTEXT(s.height << " x " << s.width << ", factor " << s.factor) {
+    for (const Size& s : sizes()) BOOST_TEST_CONTEXT(s.height << " x " << s.width << ", factor " << s.factor) {
         const auto c = random_values(s.coarse() * C, "coarse"), f = random_values(s.fine() * C, "fine");
         auto up = poisoned(s.fine() * C), spread = up, down = poisoned(s.coarse() * C), gathered = down;
         upsample_forward(ctx, fine<C>(up, s), coarse<C>(c, s));
@@ -70,15 +79,21 @@ BOOST_AUTO_TEST_CASE(pool_and_upsample_gradients) {
         const auto dsmall = random_values(s.coarse() * C, "dcoarse"), dlarge = random_values(s.fine() * C, "dfine");
         auto up = poisoned(s.fine() * C), spread = up, down = poisoned(s.coarse() * C), gathered = down;
         pool_backward(ctx, fine<C>(spread, s), coarse<C>(dsmall, s));
-        wu::test::check_gradient("pool, fine", large, spread, [&] {
-          pool_forward(ctx, coarse<C>(down, s), fine<C>(std::as_const(large), s));
-          return dot(down, dsmall);
-        }, 1e-7, 60);
+        wu::test::check_gradient(
+            "pool, fine", large, spread,
+            [&] {
+              pool_forward(ctx, coarse<C>(down, s), fine<C>(std::as_const(large), s));
+              return dot(down, dsmall);
+            },
+            1e-7, 60);
         upsample_backward(ctx, coarse<C>(gathered, s), fine<C>(dlarge, s));
-        wu::test::check_gradient("upsample, coarse", small, gathered, [&] {
-          upsample_forward(ctx, fine<C>(up, s), coarse<C>(std::as_const(small), s));
-          return dot(up, dlarge);
-        }, 1e-7, 60);
+        wu::test::check_gradient(
+            "upsample, coarse", small, gathered,
+            [&] {
+              upsample_forward(ctx, fine<C>(up, s), coarse<C>(std::as_const(small), s));
+              return dot(up, dlarge);
+            },
+            1e-7, 60);
       }
     }
   });
@@ -98,7 +113,8 @@ BOOST_AUTO_TEST_CASE(pool_is_the_mean_of_each_square) {
               double mean = 0;
               for (Index i = 0; i < s.factor; ++i)
                 for (Index j = 0; j < s.factor; ++j)
-                  mean += f[static_cast<std::size_t>(((b * s.height * s.factor + h * s.factor + i) * s.width * s.factor + w * s.factor + j) * C + c)];
+                  mean += f[static_cast<std::size_t>(
+                      ((b * s.height * s.factor + h * s.factor + i) * s.width * s.factor + w * s.factor + j) * C + c)];
               mean /= static_cast<double>(s.factor * s.factor);
               BOOST_REQUIRE_SMALL(down[static_cast<std::size_t>(((b * s.height + h) * s.width + w) * C + c)] - mean, 1e-13);
             }
@@ -115,16 +131,19 @@ BOOST_AUTO_TEST_CASE(upsample_is_bilinear_between_the_middles) {
       auto up = poisoned(s.fine() * C);
       upsample_forward(ctx, fine<C>(up, s), coarse<C>(c, s));
       const auto place = [&](Index p, Index size) {
-        return std::clamp((static_cast<double>(p) + 0.5) / static_cast<double>(s.factor) - 0.5, 0.0, static_cast<double>(size - 1));
+        return std::clamp((static_cast<double>(p) + 0.5) / static_cast<double>(s.factor) - 0.5, 0.0,
+                          static_cast<double>(size - 1));
       };
       const auto hat = [](double at, Index k) { return std::max(0.0, 1 - std::fabs(at - static_cast<double>(k))); };
       for (Index k = 0; k < s.fine() * C; ++k) {
-        const Index channel = k % C, w = k / C % (s.width * s.factor), h = k / C / (s.width * s.factor) % (s.height * s.factor);
+        const Index channel = k % C, w = k / C % (s.width * s.factor),
+                    h = k / C / (s.width * s.factor) % (s.height * s.factor);
         const Index b = k / C / (s.width * s.factor) / (s.height * s.factor);
         double expected = 0;
         for (Index i = 0; i < s.height; ++i)
           for (Index j = 0; j < s.width; ++j)
-            expected += hat(place(h, s.height), i) * hat(place(w, s.width), j) * c[static_cast<std::size_t>(((b * s.height + i) * s.width + j) * C + channel)];
+            expected += hat(place(h, s.height), i) * hat(place(w, s.width), j) *
+                        c[static_cast<std::size_t>(((b * s.height + i) * s.width + j) * C + channel)];
         BOOST_REQUIRE_SMALL(up[static_cast<std::size_t>(k)] - expected, 1e-13);
       }
     }
@@ -150,12 +169,12 @@ BOOST_AUTO_TEST_CASE(resample_cpu_equals_reference_and_repeats_itself) {
   constexpr Index C = 37;
   wu::reference reference;
   wu::cpu::Context cpu({.threads = 2});
-  for (const Size& s : sizes())
-    BOOST_TEST_CONTEXT(s.height << " x " << s.width << ", factor " << s.factor) {
+  for (const Size& s : sizes()) BOOST_TEST_CONTEXT(s.height << " x " << s.width << ", factor " << s.factor) {
       const auto as_float = [](const std::vector<double>& v) { return std::vector<float>(v.begin(), v.end()); };
       const auto c = as_float(random_values(s.coarse() * C, "coarse")), f = as_float(random_values(s.fine() * C, "fine"));
       auto run = [&](auto& ctx) {
-        std::array<std::vector<float>, 4> r{std::vector<float>(f.size(), NAN), std::vector<float>(c.size(), NAN), std::vector<float>(f.size(), NAN), std::vector<float>(c.size(), NAN)};
+        std::array<std::vector<float>, 4> r{std::vector<float>(f.size(), NAN), std::vector<float>(c.size(), NAN),
+                                            std::vector<float>(f.size(), NAN), std::vector<float>(c.size(), NAN)};
         upsample_forward(ctx, fine<C>(r[0], s), coarse<C>(c, s));
         upsample_backward(ctx, coarse<C>(r[1], s), fine<C>(f, s));
         pool_backward(ctx, fine<C>(r[2], s), coarse<C>(c, s));
@@ -172,7 +191,9 @@ BOOST_AUTO_TEST_CASE(resample_refuses_grids_that_are_no_multiple) {
   on_both([](auto& ctx) {
     std::vector<double> c(2 * 2 * 3, 1.0), f(2 * 4 * 9, 1.0);
     const Picture<double, 1> small(c.data(), 2, 2, 3), stretched(f.data(), 2, 4, 9), other_batch(f.data(), 1, 4, 6);
-    const auto says = [](std::string wanted) { return [wanted](const wu::ShapeError& e) { return std::string(e.what()) == wanted; }; };
+    const auto says = [](std::string wanted) {
+      return [wanted](const wu::ShapeError& e) { return std::string(e.what()) == wanted; };
+    };
     const std::string text = ": expected a fine grid that is a whole multiple of the coarse 2 x 3, found 4 x 9";
     BOOST_CHECK_EXCEPTION(pool_forward(ctx, small, stretched), wu::ShapeError, says("pool" + text));
     BOOST_CHECK_EXCEPTION(pool_backward(ctx, stretched, small), wu::ShapeError, says("pool backward" + text));

@@ -19,17 +19,24 @@ Values run(auto zero, auto& ctx, const Values& in) {
   const View<wu::accumulator_t<T>, dyn> vinv(inv_rms.data(), rows);
   rms_norm_forward(ctx, View<T, dyn, C>(y.data(), rows), vinv, vx, vgain);
   rms_norm_backward(ctx, View<T, dyn, C>(dx.data(), rows), View<T, C>(dgain.data()), vdy, vx, as_const(vinv), vgain);
-  return {{"y", wu::test::widen(y)}, {"inv_rms", wu::test::widen(inv_rms)}, {"dx", wu::test::widen(dx)}, {"dgain", wu::test::added(dgain)}};
+  return {{"y", wu::test::widen(y)},
+          {"inv_rms", wu::test::widen(inv_rms)},
+          {"dx", wu::test::widen(dx)},
+          {"dgain", wu::test::added(dgain)}};
 }
 
 template <Index C>
-Values sizes(Index rows) { return wu::test::inputs({{"x", rows * C}, {"gain", C}, {"dy", rows * C}}); }
+Values sizes(Index rows) {
+  return wu::test::inputs({{"x", rows * C}, {"gain", C}, {"dy", rows * C}});
+}
 
 }  // namespace
 
 BOOST_AUTO_TEST_CASE(rms_norm) {
-  wu::test::check_operation([](auto zero, auto& ctx, const Values& in) { return run<7>(zero, ctx, in); }, sizes<7>(5), sizes<7>(2500), {"x", "gain"});
-  wu::test::check_operation([](auto zero, auto& ctx, const Values& in) { return run<67>(zero, ctx, in); }, sizes<67>(3), sizes<67>(301), {"x", "gain"});
+  wu::test::check_operation([](auto zero, auto& ctx, const Values& in) { return run<7>(zero, ctx, in); }, sizes<7>(5),
+                            sizes<7>(2500), {"x", "gain"});
+  wu::test::check_operation([](auto zero, auto& ctx, const Values& in) { return run<67>(zero, ctx, in); }, sizes<67>(3),
+                            sizes<67>(301), {"x", "gain"});
 }
 
 BOOST_AUTO_TEST_CASE(rms_norm_makes_the_mean_square_one) {
@@ -76,15 +83,19 @@ BOOST_AUTO_TEST_CASE(rms_norm_refuses_another_number_of_rows) {
   auto check = [](auto& ctx) {
     std::vector<double> memory(35), gain(7);
     auto call = [&] {
-      rms_norm_forward(ctx, View<double, dyn, 7>(memory.data(), 4), View<double, dyn>(memory.data(), 5), View<double, dyn, 7>(memory.data(), 5), View<double, 7>(gain.data()));
+      rms_norm_forward(ctx, View<double, dyn, 7>(memory.data(), 4), View<double, dyn>(memory.data(), 5),
+                       View<double, dyn, 7>(memory.data(), 5), View<double, 7>(gain.data()));
     };
     BOOST_CHECK_EXCEPTION(call(), wu::ShapeError, wu::test::says("rms norm: expected 5 rows, found 4"));
     const View<double, dyn, 7> rows(memory.data(), 5), four_rows(memory.data(), 4);
     const View<double, dyn> five(memory.data(), 5), four(memory.data(), 4);
     const View<double, 7> vgain(gain.data());
-    BOOST_CHECK_EXCEPTION(rms_norm_forward(ctx, rows, four, rows, vgain), wu::ShapeError, wu::test::says("rms norm, inv_rms: expected 5 values, found 4"));
-    BOOST_CHECK_EXCEPTION(rms_norm_backward(ctx, rows, vgain, rows, rows, four, vgain), wu::ShapeError, wu::test::says("rms norm backward, inv_rms: expected 5 values, found 4"));
-    BOOST_CHECK_EXCEPTION(rms_norm_backward(ctx, four_rows, vgain, rows, rows, five, vgain), wu::ShapeError, wu::test::says("rms norm backward: expected 5 rows, found 4"));
+    BOOST_CHECK_EXCEPTION(rms_norm_forward(ctx, rows, four, rows, vgain), wu::ShapeError,
+                          wu::test::says("rms norm, inv_rms: expected 5 values, found 4"));
+    BOOST_CHECK_EXCEPTION(rms_norm_backward(ctx, rows, vgain, rows, rows, four, vgain), wu::ShapeError,
+                          wu::test::says("rms norm backward, inv_rms: expected 5 values, found 4"));
+    BOOST_CHECK_EXCEPTION(rms_norm_backward(ctx, four_rows, vgain, rows, rows, five, vgain), wu::ShapeError,
+                          wu::test::says("rms norm backward: expected 5 rows, found 4"));
     BOOST_CHECK(memory == std::vector<double>(35) && gain == std::vector<double>(7));
   };
   wu::reference reference;

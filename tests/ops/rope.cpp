@@ -24,7 +24,8 @@ std::vector<double> expected(const std::vector<double>& x, const std::array<Rota
       for (const RotaryAxis& axis : axes) {
         const Index position = r / axis.divisor % axis.positions + axis.first;
         for (Index i = 0; i < axis.width / 2; ++i) {
-          const double angle = static_cast<double>(position) * std::pow(10000.0, -2.0 * static_cast<double>(i) / static_cast<double>(axis.width));
+          const double angle = static_cast<double>(position) *
+                               std::pow(10000.0, -2.0 * static_cast<double>(i) / static_cast<double>(axis.width));
           const auto at = static_cast<std::size_t>(from + 2 * i);
           y[at] = x[at] * std::cos(angle) - x[at + 1] * std::sin(angle);
           y[at + 1] = x[at] * std::sin(angle) + x[at + 1] * std::cos(angle);
@@ -126,14 +127,19 @@ BOOST_AUTO_TEST_CASE(rope_refuses_axes_that_do_not_share_the_head) {
   std::vector<double> x(3 * 12, 1.0);
   const View<double, dyn, 12> view(x.data(), 3);
   const auto rotary = wu::Rotary<double, 2>::make(ws, {RotaryAxis{2, 1, 3, 0}, RotaryAxis{2, 1, 3, 0}});
-  const auto refused = [](const wu::ShapeError& e) { return std::string(e.what()) == "rope: expected axes that share a head of 6 channels, found 4"; };
+  const auto refused = [](const wu::ShapeError& e) {
+    return std::string(e.what()) == "rope: expected axes that share a head of 6 channels, found 4";
+  };
   wu::reference reference;
   wu::cpu::Context cpu({.threads = 2});
   BOOST_CHECK_EXCEPTION(rope_forward<6>(reference, view, rotary), wu::ShapeError, refused);
   BOOST_CHECK_EXCEPTION(rope_backward<6>(cpu, view, rotary), wu::ShapeError, refused);
   for (const double v : x) BOOST_CHECK_EQUAL(v, 1.0);
-  const auto odd = [](const wu::ShapeError& e) { return std::string(e.what()) == "rope: expected an even number of channels for every axis, found 3"; };
-  BOOST_CHECK_EXCEPTION((wu::Rotary<double, 2>::make(ws, {RotaryAxis{3, 1, 3, 0}, RotaryAxis{3, 1, 3, 0}})), wu::ShapeError, odd);
+  const auto odd = [](const wu::ShapeError& e) {
+    return std::string(e.what()) == "rope: expected an even number of channels for every axis, found 3";
+  };
+  BOOST_CHECK_EXCEPTION((wu::Rotary<double, 2>::make(ws, {RotaryAxis{3, 1, 3, 0}, RotaryAxis{3, 1, 3, 0}})), wu::ShapeError,
+                        odd);
 }
 
 BOOST_AUTO_TEST_CASE(rope_gradients) {

@@ -23,12 +23,16 @@ std::vector<T> cast(const std::vector<double>& values) {
 
 /// What an operation writes to: NaN until it does.
 template <class T>
-std::vector<T> poison(Index n) { return cast<T>(poisoned(n)); }
+std::vector<T> poison(Index n) {
+  return cast<T>(poisoned(n));
+}
 
 /// Gradients that are added to begin with this value, which added() takes off again.
 inline constexpr double before = 0.5;
 template <class T>
-std::vector<T> begun(Index n) { return cast<T>(std::vector<double>(static_cast<std::size_t>(n), before)); }
+std::vector<T> begun(Index n) {
+  return cast<T>(std::vector<double>(static_cast<std::size_t>(n), before));
+}
 
 template <class T>
 std::vector<double> widen(const std::vector<T>& values) {

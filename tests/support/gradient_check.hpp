@@ -53,8 +53,10 @@ inline std::vector<std::size_t> some_entries(std::size_t n, std::size_t most, co
 /// argument whose whole gradient is below a hundred times that cannot be checked, and says so. At most `most` entries are tried,
 /// but a NaN is found anywhere.
 template <class Loss>
-std::string gradient_error(const std::string& name, std::span<double> argument, std::span<const double> gradient, Loss&& loss, double tolerance, std::size_t most) {
-  if (argument.size() != gradient.size()) return message(name, ": expected a gradient of ", argument.size(), " entries, found ", gradient.size());
+std::string gradient_error(const std::string& name, std::span<double> argument, std::span<const double> gradient,
+                           Loss&& loss, double tolerance, std::size_t most) {
+  if (argument.size() != gradient.size())
+    return message(name, ": expected a gradient of ", argument.size(), " entries, found ", gradient.size());
   for (std::size_t k = 0; k < gradient.size(); ++k)
     if (!std::isfinite(gradient[k])) return message(name, ": the gradient is ", gradient[k], " at entry ", k);
   constexpr double epsilon = std::numeric_limits<double>::epsilon();
@@ -76,13 +78,14 @@ std::string gradient_error(const std::string& name, std::span<double> argument, 
   }
   const double rounding = 4 * epsilon * largest_loss / h;
   if (!(scale > 100 * rounding)) return message(name, ": the gradient is nowhere above ", scale, ", so this checks nothing");
-  if (worst > tolerance * scale + rounding) return message(name, ": gradient off by ", worst, " at entry ", where, " (largest entry ", scale, ")");
+  if (worst > tolerance * scale + rounding)
+    return message(name, ": gradient off by ", worst, " at entry ", where, " (largest entry ", scale, ")");
   return {};
 }
 
 template <class Loss>
-void check_gradient(const std::string& name, std::span<double> argument, std::span<const double> gradient, Loss&& loss, double tolerance = 1e-7,
-                    std::size_t most = 400) {
+void check_gradient(const std::string& name, std::span<double> argument, std::span<const double> gradient, Loss&& loss,
+                    double tolerance = 1e-7, std::size_t most = 400) {
   const std::string error = gradient_error(name, argument, gradient, loss, tolerance, most);
   BOOST_CHECK_MESSAGE(error.empty(), error);
 }

@@ -16,10 +16,13 @@ namespace {
 
 using namespace wu;
 
-using Backbone = backbone::EditTransformer</*layers*/ 2, /*token width*/ 8, /*pixel width*/ 6, /*head width*/ 4, /*instruction width*/ 5, /*rank*/ 2, /*adapter token width*/ 5>;
-using Condition = condition::Hybrid<condition::ImageEncoder</*size*/ 6, /*patch*/ 3, /*width*/ 8, /*head width*/ 4, /*blocks*/ 1>,
-                                    condition::TextEncoder</*vocabulary*/ 7, /*length*/ 3, /*width*/ 8, /*head width*/ 4, /*blocks*/ 1>>;
-using Generator = wu::Generator<Backbone::Tokens, Width<8>, HeadWidth<4>, Blocks<1>, JoinedRanks<2>, ConditionWidth<Condition::width>>;
+using Backbone = backbone::EditTransformer</*layers*/ 2, /*token width*/ 8, /*pixel width*/ 6, /*head width*/ 4,
+                                           /*instruction width*/ 5, /*rank*/ 2, /*adapter token width*/ 5>;
+using Condition =
+    condition::Hybrid<condition::ImageEncoder</*size*/ 6, /*patch*/ 3, /*width*/ 8, /*head width*/ 4, /*blocks*/ 1>,
+                      condition::TextEncoder</*vocabulary*/ 7, /*length*/ 3, /*width*/ 8, /*head width*/ 4, /*blocks*/ 1>>;
+using Generator =
+    wu::Generator<Backbone::Tokens, Width<8>, HeadWidth<4>, Blocks<1>, JoinedRanks<2>, ConditionWidth<Condition::width>>;
 using Tokens = Generator::Tokens;
 using Step = diffusion::DiffusionStep<diffusion::RectifiedFlow, diffusion::Predicts::edit, diffusion::LogMeanSquared>;
 
@@ -40,9 +43,12 @@ constexpr std::array<Index, samples> which{1, 0, 1};
 struct Way {
   Weights<Memory, double> memory, gradients;
   Weights<Backbone, double> backbone;
-  const std::vector<double> seen = test::random_values(requests * 6 * 6 * 3, "seen"), source = test::random_values(samples * picture, "source"),
-                            target = test::random_values(samples * picture, "target"), noise = test::random_values(samples * picture, "noise"),
-                            instruction = test::random_values(samples * Backbone::instruction_width, "instruction"), t{0.2, 0.5, 0.8};
+  const std::vector<double> seen = test::random_values(requests * 6 * 6 * 3, "seen"),
+                            source = test::random_values(samples * picture, "source"),
+                            target = test::random_values(samples * picture, "target"),
+                            noise = test::random_values(samples * picture, "noise"),
+                            instruction = test::random_values(samples * Backbone::instruction_width, "instruction"),
+                            t{0.2, 0.5, 0.8};
   const std::vector<std::int32_t> pieces{1, 4, 2, 6, 4, 0};
   reference ctx;
   Workspace ws;
@@ -51,13 +57,16 @@ struct Way {
     auto p = memory.view();
     Condition::initialise<double>(p.condition, test::seed);
     Generator::initialise<double>(p.generator, test::seed);
-    fill_normal(p.generator.proj_out_B.weight, test::seed, "B", 0.3);  // away from the zero it starts from, where A has no gradient
+    fill_normal(p.generator.proj_out_B.weight, test::seed, "B",
+                0.3);  // away from the zero it starts from, where A has no gradient
     fill_normal(p.generator.proj_out_B.bias, test::seed, "B bias", 0.3);
     std::ranges::copy(test::random_values(backbone.extent, "backbone"), backbone.flat().begin());
     for (double& v : backbone.flat()) v *= 0.5;
   }
 
-  static View<const double, dyn, dyn, dyn, 3> pictures(const std::vector<double>& values) { return {values.data(), samples, side, side}; }
+  static View<const double, dyn, dyn, dyn, 3> pictures(const std::vector<double>& values) {
+    return {values.data(), samples, side, side};
+  }
 
   /// The loss; with `backward`, every gradient too.
   double run(bool backward) {
@@ -69,13 +78,16 @@ struct Way {
     const Tokens::Tokens<double> tokens(ws.take_values<double>(requests * Tokens::values), requests);
     const auto generated = Generator::forward<double>(ctx, ws, tokens, u, p.generator);
 
-    const auto x_t = ws.take<double, dyn, dyn, dyn, 3>(samples, side, side), edit = ws.take<double, dyn, dyn, dyn, 3>(samples, side, side);
+    const auto x_t = ws.take<double, dyn, dyn, dyn, 3>(samples, side, side),
+               edit = ws.take<double, dyn, dyn, dyn, 3>(samples, side, side);
     const auto dedit = ws.take<double, dyn, dyn, dyn, 3>(samples, side, side);
     const auto each = ws.take<double, dyn>(samples);
     const Backbone::Adapters<double> adapters{tokens, which, 0.6};
     Step::interpolate(x_t, pictures(noise), pictures(target), t);
-    const auto applied = Backbone::forward<double>(ctx, ws, edit, x_t, pictures(source), t, {instruction.data(), samples}, frozen, adapters);
-    const double loss = Step::loss(ctx, ws, dedit, each, as_const(edit), as_const(x_t), pictures(source), pictures(noise), pictures(target), t);
+    const auto applied =
+        Backbone::forward<double>(ctx, ws, edit, x_t, pictures(source), t, {instruction.data(), samples}, frozen, adapters);
+    const double loss = Step::loss(ctx, ws, dedit, each, as_const(edit), as_const(x_t), pictures(source), pictures(noise),
+                                   pictures(target), t);
     if (!backward) return loss;
 
     const Tokens::Tokens<double> dtokens(ws.take_values<double>(requests * Tokens::values), requests);
@@ -104,7 +116,8 @@ BOOST_AUTO_TEST_CASE(the_loss_reaches_every_weight_that_learns_and_the_backbone_
   int checked = 0;
   auto p = way.memory.view();
   for_each_parameter(p, [&](const std::string& name, auto& view) {
-    const auto at = static_cast<std::size_t>(view.data - way.memory.flat().data()), n = static_cast<std::size_t>(view.size());
+    const auto at = static_cast<std::size_t>(view.data - way.memory.flat().data()),
+               n = static_cast<std::size_t>(view.size());
     const auto gradient = way.gradients.flat().subspan(at, n);
     if (name.starts_with("condition.") && name.ends_with("W_k.bias")) {
       // It adds the same number to all scores of a query, which the softmax does not see.

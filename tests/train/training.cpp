@@ -18,7 +18,8 @@ namespace {
 using namespace wu;
 constexpr Index In = 5, Out = 3, rows = 8;
 using Module = Linear<In, Out>;
-template <class T> using Run = train::Training<Module, T>;
+template <class T>
+using Run = train::Training<Module, T>;
 
 /// A problem whose batches are keyed by the step, as a run that can be resumed needs them.
 struct Regression {
@@ -35,8 +36,10 @@ struct Regression {
     Random random(test::seed, "batch", static_cast<std::uint64_t>(step));
     std::vector<double> all(static_cast<std::size_t>(rows * In)), target(static_cast<std::size_t>(count * Out));
     for (double& v : all) v = random.normal();
-    linear_forward(ctx, View<double, dyn, Out>(target.data(), count), View<const double, dyn, In>(all.data() + first * In, count), truth.frozen().weight, truth.frozen().bias);
-    const std::vector<T> x(all.begin() + first * In, all.begin() + (first + count) * In), wanted(target.begin(), target.end());
+    linear_forward(ctx, View<double, dyn, Out>(target.data(), count),
+                   View<const double, dyn, In>(all.data() + first * In, count), truth.frozen().weight, truth.frozen().bias);
+    const std::vector<T> x(all.begin() + first * In, all.begin() + (first + count) * In),
+        wanted(target.begin(), target.end());
     std::vector<T> y(wanted.size()), dy(wanted.size());
     const View<const T, dyn, In> vx(x.data(), count);
     const View<T, dyn, Out> vy(y.data(), count), vdy(dy.data(), count);
@@ -62,7 +65,9 @@ train::Options options(Index steps) {
 }
 
 template <class T>
-bool same_bytes(std::span<const T> a, std::span<const T> b) { return a.size() == b.size() && std::memcmp(a.data(), b.data(), a.size_bytes()) == 0; }
+bool same_bytes(std::span<const T> a, std::span<const T> b) {
+  return a.size() == b.size() && std::memcmp(a.data(), b.data(), a.size_bytes()) == 0;
+}
 
 /// All that a run is: values, both moments, the number of steps.
 template <class T>
@@ -70,9 +75,11 @@ struct Snapshot {
   Weights<Module, T> values;
   Weights<Module, float> first, second;
   Index step;
-  explicit Snapshot(const Run<T>& run) : values(run.values.clone()), first(run.first.clone()), second(run.second.clone()), step(run.step) {}
+  explicit Snapshot(const Run<T>& run)
+      : values(run.values.clone()), first(run.first.clone()), second(run.second.clone()), step(run.step) {}
   bool equals(const Run<T>& run) const {
-    return same_bytes(values.flat(), run.values.flat()) && same_bytes(first.flat(), run.first.flat()) && same_bytes(second.flat(), run.second.flat()) && step == run.step;
+    return same_bytes(values.flat(), run.values.flat()) && same_bytes(first.flat(), run.first.flat()) &&
+           same_bytes(second.flat(), run.second.flat()) && step == run.step;
   }
 };
 
@@ -129,7 +136,8 @@ BOOST_AUTO_TEST_CASE(the_gradients_norm_is_limited_and_reported_as_it_was) {
   BOOST_CHECK_CLOSE(result.gradient_norm, norm, 1e-10);
   o.clip = norm / 3;
   BOOST_CHECK_CLOSE(clipped.advance(regression.ctx, o, regression.whole_batches<double>()).gradient_norm, norm, 1e-10);
-  for (std::size_t k = 0; k < gradients.flat().size(); ++k) BOOST_CHECK_SMALL(clipped.gradients().flat()[k] - gradients.flat()[k] / 3, 1e-15);
+  for (std::size_t k = 0; k < gradients.flat().size(); ++k)
+    BOOST_CHECK_SMALL(clipped.gradients().flat()[k] - gradients.flat()[k] / 3, 1e-15);
 }
 
 BOOST_AUTO_TEST_CASE(parts_of_a_batch_make_the_step_of_the_whole) {
@@ -162,7 +170,9 @@ BOOST_AUTO_TEST_CASE(what_is_not_finite_stops_a_step_before_anything_changes) {
     auto o = options(100);
     for (int k = 0; k < 3; ++k) run.advance(regression.ctx, o, regression.whole_batches<T>());
     const Snapshot<T> before(run);
-    const auto says = [](std::string sentence) { return [sentence](const NonFiniteError& e) { return e.what() == sentence; }; };
+    const auto says = [](std::string sentence) {
+      return [sentence](const NonFiniteError& e) { return e.what() == sentence; };
+    };
     const double infinity = std::numeric_limits<double>::infinity();
     for (const double wrong : {std::nan(""), infinity, -infinity}) {
       o.accumulate = 2;
@@ -196,8 +206,9 @@ BOOST_AUTO_TEST_CASE(what_is_not_finite_stops_a_step_before_anything_changes) {
     run.advance(regression.ctx, o, regression.whole_batches<T>());
     BOOST_CHECK(Snapshot<T>(undisturbed).equals(run));
     o.accumulate = 0;
-    BOOST_CHECK_EXCEPTION(run.advance(regression.ctx, o, regression.whole_batches<T>()), Error,
-                          [](const Error& e) { return std::string(e.what()) == "training: expected at least one part of a batch, found 0"; });
+    BOOST_CHECK_EXCEPTION(run.advance(regression.ctx, o, regression.whole_batches<T>()), Error, [](const Error& e) {
+      return std::string(e.what()) == "training: expected at least one part of a batch, found 0";
+    });
     BOOST_CHECK(Snapshot<T>(undisturbed).equals(run));
   };
   check(double{});
@@ -230,7 +241,8 @@ BOOST_AUTO_TEST_CASE(a_run_that_is_stopped_and_resumed_is_the_uninterrupted_run_
     io::load_parameters(file, resumed.second.view(), "second.");
     resumed.step = std::stoi(file.metadata().at("step"));
     BOOST_CHECK_EQUAL(resumed.step, 7);
-    for (std::size_t k = 7; k < 20; ++k) BOOST_CHECK_EQUAL(resumed.advance(same.ctx, o, same.whole_batches<T>()).loss, losses[k]);
+    for (std::size_t k = 7; k < 20; ++k)
+      BOOST_CHECK_EQUAL(resumed.advance(same.ctx, o, same.whole_batches<T>()).loss, losses[k]);
     BOOST_CHECK(Snapshot<T>(whole).equals(resumed));
   };
   check(double{});

@@ -16,10 +16,14 @@ struct Adapters {
   double scale = 1;                                    ///< alpha / r
 
   template <Name Module>
-  auto of(Index layer) const { return Tokens::template adapter<Module>(tokens, layer); }
+  auto of(Index layer) const {
+    return Tokens::template adapter<Module>(tokens, layer);
+  }
   /// Where the gradient of the same adapter lies; null tokens: not wanted.
   template <Name Module>
-  static auto gradient(typename Tokens::template Tokens<T> dtokens, Index layer) { return Tokens::template adapter<Module>(dtokens, layer); }
+  static auto gradient(typename Tokens::template Tokens<T> dtokens, Index layer) {
+    return Tokens::template adapter<Module>(dtokens, layer);
+  }
 };
 
 /// Throws unless there is one entry of `which` per sample, each names a request, and every value is finite. Padding may be
@@ -28,7 +32,8 @@ template <class Tokens, class T>
 void check(const Adapters<Tokens, T>& adapters, Index samples) {
   if (!adapters.tokens.data) return;
   if (static_cast<Index>(adapters.which.size()) != samples)
-    throw ShapeError(message("adapters: expected one entry for each of ", samples, " samples, found ", adapters.which.size()));
+    throw ShapeError(
+        message("adapters: expected one entry for each of ", samples, " samples, found ", adapters.which.size()));
   wu::detail::lora_rows(samples, adapters.which, adapters.tokens.extent(0));
   T sum = 0;  // NaN and infinity survive a sum of x * 0
   for (Index layer = 0; layer < adapters.tokens.extent(0) * Tokens::layers; ++layer)

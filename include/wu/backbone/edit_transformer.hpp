@@ -19,18 +19,21 @@
 
 namespace wu::backbone {
 
-template <Index Layers, Index TokenWidth, Index PixelWidth, Index HeadWidth, Index InstructionWidth, Index Rank, Index AdapterTokenWidth>
+template <Index Layers, Index TokenWidth, Index PixelWidth, Index HeadWidth, Index InstructionWidth, Index Rank,
+          Index AdapterTokenWidth>
 struct EditTransformer {
   static constexpr Index layers = Layers, W = TokenWidth, P = PixelWidth, instruction_width = InstructionWidth;
   static constexpr Index token_hidden = 2 * W, pixel_hidden = 2 * P, inputs = 24, outputs = 12, time_width = 64;
   static constexpr Index token_pixels = 8, coarse = 4;  // pixels along a token's side; half-resolution pixels likewise
 
-  using Shape = AdaptedLayers<Layers, Adapted<"attn.qkv", W, 3 * W>, Adapted<"attn.out", W, W>, Adapted<"mlp.up", W, token_hidden>,
-                              Adapted<"mlp.down", token_hidden, W>, Adapted<"token.in", P, W>, Adapted<"token.out", W, 2 * P>,
-                              Adapted<"pixel.in", inputs, P>, Adapted<"pixel.up", P, pixel_hidden>, Adapted<"pixel.down", pixel_hidden, P>,
-                              Adapted<"pixel.out", P, outputs>>;
+  using Shape =
+      AdaptedLayers<Layers, Adapted<"attn.qkv", W, 3 * W>, Adapted<"attn.out", W, W>, Adapted<"mlp.up", W, token_hidden>,
+                    Adapted<"mlp.down", token_hidden, W>, Adapted<"token.in", P, W>, Adapted<"token.out", W, 2 * P>,
+                    Adapted<"pixel.in", inputs, P>, Adapted<"pixel.up", P, pixel_hidden>,
+                    Adapted<"pixel.down", pixel_hidden, P>, Adapted<"pixel.out", P, outputs>>;
   using Tokens = typename Tokenizer<Rank, AdapterTokenWidth>::template of<Shape>;
-  template <class T> using Adapters = backbone::Adapters<Tokens, T>;
+  template <class T>
+  using Adapters = backbone::Adapters<Tokens, T>;
 
   using In = LoRALinear<inputs, P, Rank>;
   using TokenIn = LoRALinear<P, W, Rank>;
@@ -64,8 +67,8 @@ struct EditTransformer {
 
   template <class T>
   struct LayerSaved {
-    View<T, dyn, dyn, dyn, P> x;              // after pixel.in
-    View<T, dyn, dyn, dyn, P> pooled, y;      // coarse; the pixel stream's output
+    View<T, dyn, dyn, dyn, P> x;          // after pixel.in
+    View<T, dyn, dyn, dyn, P> pooled, y;  // coarse; the pixel stream's output
     View<T, dyn, Rank> xa_in, xa_token_in, xa_out;
     typename TokenStream::template Saved<T> tokens;
     typename PixelStream::template Saved<T> pixels;
@@ -88,7 +91,8 @@ struct EditTransformer {
       auto& layer = p.layers[l];
       const std::string at = "edit transformer.layers." + std::to_string(l);
       fill(layer.tokens.modulation.weight, 0);
-      for (Index k = 0; k < W; ++k) layer.tokens.modulation.bias[2 * W + k] = layer.tokens.modulation.bias[5 * W + k] = T(0.3f);
+      for (Index k = 0; k < W; ++k)
+        layer.tokens.modulation.bias[2 * W + k] = layer.tokens.modulation.bias[5 * W + k] = T(0.3f);
       fill_normal(layer.pixels.steer.weight, seed, at + ".token.out", 0.02);
       fill_normal(layer.pixels.down.weight, seed, at + ".pixel.down", 0.3 / std::sqrt(static_cast<double>(pixel_hidden)));
       fill_normal(layer.pixel_out.weight, seed, at + ".pixel.out", 0.1 / std::sqrt(static_cast<double>(P * Layers)));
@@ -105,14 +109,18 @@ struct EditTransformer {
   /// edit (b, H, W, 3) for pictures x_t and source at times t, with the instruction's features (b, InstructionWidth).
   /// Throws ShapeError on pictures of different size or not in multiples of 8 pixels; NonFiniteError on a NaN in an adapter.
   template <class T>
-  static Saved<T> forward(auto& ctx, Workspace& ws, View<T, dyn, dyn, dyn, 3> edit, View<const T, dyn, dyn, dyn, 3> x_t, View<const T, dyn, dyn, dyn, 3> source,
-                          std::span<const double> t, View<const T, dyn, InstructionWidth> instruction, const Parameters<const T>& p, const Adapters<T>& adapters) {
+  static Saved<T> forward(auto& ctx, Workspace& ws, View<T, dyn, dyn, dyn, 3> edit, View<const T, dyn, dyn, dyn, 3> x_t,
+                          View<const T, dyn, dyn, dyn, 3> source, std::span<const double> t,
+                          View<const T, dyn, InstructionWidth> instruction, const Parameters<const T>& p,
+                          const Adapters<T>& adapters) {
     const Index b = x_t.extent(0), H = x_t.extent(1) / 2, V = x_t.extent(2) / 2;
-    if (x_t.dynamic != source.dynamic || x_t.dynamic != edit.dynamic || x_t.extent(1) % token_pixels || x_t.extent(2) % token_pixels || b < 1 ||
-        static_cast<Index>(t.size()) != b || instruction.rows() != b)
-      throw ShapeError(message("edit transformer: expected equal pictures in multiples of 8 pixels, with one time and one instruction each; found x_t ", b, " x ",
-                               x_t.extent(1), " x ", x_t.extent(2), ", source ", source.extent(0), " x ", source.extent(1), " x ", source.extent(2), ", ", t.size(),
-                               " times, ", instruction.rows(), " instructions"));
+    if (x_t.dynamic != source.dynamic || x_t.dynamic != edit.dynamic || x_t.extent(1) % token_pixels ||
+        x_t.extent(2) % token_pixels || b < 1 || static_cast<Index>(t.size()) != b || instruction.rows() != b)
+      throw ShapeError(
+          message("edit transformer: expected equal pictures in multiples of 8 pixels, with one time and one instruction "
+                  "each; found x_t ",
+                  b, " x ", x_t.extent(1), " x ", x_t.extent(2), ", source ", source.extent(0), " x ", source.extent(1),
+                  " x ", source.extent(2), ", ", t.size(), " times, ", instruction.rows(), " instructions"));
     backbone::check(adapters, b);
     Saved<T> s;
     s.instruction = instruction;
@@ -121,7 +129,8 @@ struct EditTransformer {
     s.waves = ws.take<T, dyn, time_width>(b);
     for (Index k = 0; k < b; ++k)
       for (Index i = 0; i < time_width / 2; ++i) {
-        const double angle = 1000 * t[static_cast<std::size_t>(k)] * std::pow(10000.0, -static_cast<double>(i) / (time_width / 2));
+        const double angle =
+            1000 * t[static_cast<std::size_t>(k)] * std::pow(10000.0, -static_cast<double>(i) / (time_width / 2));
         s.waves[k * time_width + 2 * i] = static_cast<T>(std::cos(angle));
         s.waves[k * time_width + 2 * i + 1] = static_cast<T>(std::sin(angle));
       }
@@ -141,18 +150,22 @@ struct EditTransformer {
       const auto& q = p.layers[static_cast<std::size_t>(l)];
       auto& z = s.layers[static_cast<std::size_t>(l)];
       z.x = ws.take<T, dyn, dyn, dyn, P>(b, H, V);
-      z.xa_in = In::template forward<T>(ctx, ws, z.x.flat(), as_const(s.e).flat(), q.pixel_in, adapters.template of<"pixel.in">(l), adapters.which, adapters.scale);
+      z.xa_in = In::template forward<T>(ctx, ws, z.x.flat(), as_const(s.e).flat(), q.pixel_in,
+                                        adapters.template of<"pixel.in">(l), adapters.which, adapters.scale);
       if (l > 0) add(ctx, z.x.flat(), as_const(before).flat());
       z.pooled = ws.take<T, dyn, dyn, dyn, P>(b, gh, gv);
       pool_forward(ctx, z.pooled, as_const(z.x));
       const auto fed = ws.take<T, dyn, dyn, dyn, W>(b, gh, gv), next = ws.take<T, dyn, dyn, dyn, W>(b, gh, gv);
-      z.xa_token_in = TokenIn::template forward<T>(ctx, ws, fed.flat(), as_const(z.pooled).flat(), q.token_in, adapters.template of<"token.in">(l), adapters.which, adapters.scale);
+      z.xa_token_in = TokenIn::template forward<T>(ctx, ws, fed.flat(), as_const(z.pooled).flat(), q.token_in,
+                                                   adapters.template of<"token.in">(l), adapters.which, adapters.scale);
       add(ctx, fed.flat(), as_const(tokens).flat());
-      z.tokens = TokenStream::template forward<T>(ctx, ws, next.flat(), as_const(fed).flat(), s.c, q.tokens, adapters, l, {gh, gv});
+      z.tokens =
+          TokenStream::template forward<T>(ctx, ws, next.flat(), as_const(fed).flat(), s.c, q.tokens, adapters, l, {gh, gv});
       z.y = ws.take<T, dyn, dyn, dyn, P>(b, H, V);
       z.pixels = PixelStream::template forward<T>(ctx, ws, z.y, z.x, next, q.pixels, adapters, l);
       const auto into = l == 0 ? out : piece;
-      z.xa_out = Out::template forward<T>(ctx, ws, into.flat(), as_const(z.y).flat(), q.pixel_out, adapters.template of<"pixel.out">(l), adapters.which, adapters.scale);
+      z.xa_out = Out::template forward<T>(ctx, ws, into.flat(), as_const(z.y).flat(), q.pixel_out,
+                                          adapters.template of<"pixel.out">(l), adapters.which, adapters.scale);
       if (l > 0) add(ctx, out.flat(), as_const(piece).flat());
       tokens = next, before = z.y;
     }
@@ -163,13 +176,15 @@ struct EditTransformer {
   /// Gradients of the adapters (added; null: not wanted), of the backbone's own weights (added; null views: frozen) and of the
   /// instruction's features (overwritten; null: not wanted) from that of the edit.
   template <class T>
-  static void backward(auto& ctx, Workspace& ws, typename Tokens::template Tokens<T> dadapters /* += */, const Parameters<T>& dp /* += */,
-                       View<T, dyn, InstructionWidth> dinstruction /* = */, View<const T, dyn, dyn, dyn, 3> dedit, const Saved<T>& s, const Parameters<const T>& p,
+  static void backward(auto& ctx, Workspace& ws, typename Tokens::template Tokens<T> dadapters /* += */,
+                       const Parameters<T>& dp /* += */, View<T, dyn, InstructionWidth> dinstruction /* = */,
+                       View<const T, dyn, dyn, dyn, 3> dedit, const Saved<T>& s, const Parameters<const T>& p,
                        const Adapters<T>& adapters) {
     const Workspace::Scope scope(ws);
     const Index b = s.e.extent(0), H = s.e.extent(1), V = s.e.extent(2), gh = H / coarse, gv = V / coarse;
     if (dadapters.data && adapters.tokens.data && dadapters.extent(0) != adapters.tokens.extent(0))
-      throw ShapeError(message("edit transformer: expected gradients of ", adapters.tokens.extent(0), " requests' adapters, found ", dadapters.extent(0)));
+      throw ShapeError(message("edit transformer: expected gradients of ", adapters.tokens.extent(0),
+                               " requests' adapters, found ", dadapters.extent(0)));
     const bool training_self = dp.time.weight.data != nullptr;
     using A = Adapters<T>;
     const auto dout = ws.take<T, dyn, dyn, dyn, outputs>(b, H, V);
@@ -184,29 +199,36 @@ struct EditTransformer {
       const auto& q = p.layers[static_cast<std::size_t>(l)];
       const auto& dq = dp.layers[static_cast<std::size_t>(l)];
       const auto& z = s.layers[static_cast<std::size_t>(l)];
-      Out::template backward<T>(ctx, ws, part.flat(), dq.pixel_out, A::template gradient<"pixel.out">(dadapters, l), as_const(dout).flat(), as_const(z.y).flat(), z.xa_out,
-                                q.pixel_out, adapters.template of<"pixel.out">(l), adapters.which, adapters.scale);
+      Out::template backward<T>(ctx, ws, part.flat(), dq.pixel_out, A::template gradient<"pixel.out">(dadapters, l),
+                                as_const(dout).flat(), as_const(z.y).flat(), z.xa_out, q.pixel_out,
+                                adapters.template of<"pixel.out">(l), adapters.which, adapters.scale);
       add(ctx, dx.flat(), as_const(part).flat());
       PixelStream::template backward<T>(ctx, ws, dx, dtokens, dq.pixels, dadapters, z.pixels, q.pixels, adapters, l);
-      TokenStream::template backward<T>(ctx, ws, dtokens.flat(), dc, dq.tokens, dadapters, z.tokens, s.c, q.tokens, adapters, l);
-      TokenIn::template backward<T>(ctx, ws, dpooled.flat(), dq.token_in, A::template gradient<"token.in">(dadapters, l), as_const(dtokens).flat(), as_const(z.pooled).flat(),
-                                    z.xa_token_in, q.token_in, adapters.template of<"token.in">(l), adapters.which, adapters.scale);
+      TokenStream::template backward<T>(ctx, ws, dtokens.flat(), dc, dq.tokens, dadapters, z.tokens, s.c, q.tokens, adapters,
+                                        l);
+      TokenIn::template backward<T>(ctx, ws, dpooled.flat(), dq.token_in, A::template gradient<"token.in">(dadapters, l),
+                                    as_const(dtokens).flat(), as_const(z.pooled).flat(), z.xa_token_in, q.token_in,
+                                    adapters.template of<"token.in">(l), adapters.which, adapters.scale);
       pool_backward(ctx, part, as_const(dpooled));
       add(ctx, dx.flat(), as_const(part).flat());
-      In::template backward<T>(ctx, ws, View<T, dyn, inputs>(), dq.pixel_in, A::template gradient<"pixel.in">(dadapters, l), as_const(dx).flat(), as_const(s.e).flat(), z.xa_in,
-                               q.pixel_in, adapters.template of<"pixel.in">(l), adapters.which, adapters.scale);
+      In::template backward<T>(ctx, ws, View<T, dyn, inputs>(), dq.pixel_in, A::template gradient<"pixel.in">(dadapters, l),
+                               as_const(dx).flat(), as_const(s.e).flat(), z.xa_in, q.pixel_in,
+                               adapters.template of<"pixel.in">(l), adapters.which, adapters.scale);
     }
     if (!dc.data) return;
     const auto dsum = ws.take<T, dyn, W>(b);
     silu_backward(ctx, dsum, as_const(dc), as_const(s.sum));
-    linear_backward(ctx, View<T, dyn, time_width>(), dp.time.weight, dp.time.bias, as_const(dsum), as_const(s.waves), p.time.weight);
-    linear_backward(ctx, dinstruction, dp.instruction.weight, dp.instruction.bias, as_const(dsum), s.instruction, p.instruction.weight);
+    linear_backward(ctx, View<T, dyn, time_width>(), dp.time.weight, dp.time.bias, as_const(dsum), as_const(s.waves),
+                    p.time.weight);
+    linear_backward(ctx, dinstruction, dp.instruction.weight, dp.instruction.bias, as_const(dsum), s.instruction,
+                    p.instruction.weight);
   }
 
  private:
   /// e = the 2 x 2 pixels of x_t, then those of the source, side by side in channels.
   template <class T>
-  static void join(auto& ctx, Workspace& ws, View<T, dyn, dyn, dyn, inputs> e, View<const T, dyn, dyn, dyn, 3> x_t, View<const T, dyn, dyn, dyn, 3> source) {
+  static void join(auto& ctx, Workspace& ws, View<T, dyn, dyn, dyn, inputs> e, View<const T, dyn, dyn, dyn, 3> x_t,
+                   View<const T, dyn, dyn, dyn, 3> source) {
     const Workspace::Scope scope(ws);
     const auto a = ws.take<T, dyn, outputs>(e.rows()), b = ws.take<T, dyn, outputs>(e.rows());
     patches_forward(ctx, a, x_t);

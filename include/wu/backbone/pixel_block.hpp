@@ -28,7 +28,9 @@ struct PixelBlock {
     View<T, 25, P> filters;
     typename Up::template Parameters<T> up;
     typename Down::template Parameters<T> down;
-    constexpr void visit(auto&& at) { at("token.out", steer), at("pixel.filters", filters), at("pixel.up", up), at("pixel.down", down); }
+    constexpr void visit(auto&& at) {
+      at("token.out", steer), at("pixel.filters", filters), at("pixel.up", up), at("pixel.down", down);
+    }
   };
 
   template <class T>
@@ -44,16 +46,19 @@ struct PixelBlock {
   };
 
   template <class T, class A>
-  static Saved<T> forward(auto& ctx, Workspace& ws, View<T, dyn, dyn, dyn, P> y, View<const T, dyn, dyn, dyn, P> x, View<const T, dyn, dyn, dyn, W> tokens,
-                          const Parameters<const T>& p, const A& adapters, Index layer) {
+  static Saved<T> forward(auto& ctx, Workspace& ws, View<T, dyn, dyn, dyn, P> y, View<const T, dyn, dyn, dyn, P> x,
+                          View<const T, dyn, dyn, dyn, W> tokens, const Parameters<const T>& p, const A& adapters,
+                          Index layer) {
     const Index b = x.extent(0), height = x.extent(1), width = x.extent(2), n = x.rows(), cells = tokens.rows();
     Saved<T> s;
     s.tokens = tokens.flat(), s.x = x;
-    s.normed = ws.take<T, dyn, W>(cells), s.mean = ws.take<accumulator_t<T>, dyn>(cells), s.inv_std = ws.take<accumulator_t<T>, dyn>(cells);
+    s.normed = ws.take<T, dyn, W>(cells), s.mean = ws.take<accumulator_t<T>, dyn>(cells),
+    s.inv_std = ws.take<accumulator_t<T>, dyn>(cells);
     const View<const T, W> none;
     layer_norm_forward(ctx, s.normed, s.mean, s.inv_std, s.tokens, none, none);
     const auto coarse = ws.take<T, dyn, dyn, dyn, 2 * P>(b, tokens.extent(1), tokens.extent(2));
-    s.xa_steer = Steer::template forward<T>(ctx, ws, coarse.flat(), s.normed, p.steer, adapters.template of<"token.out">(layer), adapters.which, adapters.scale);
+    s.xa_steer = Steer::template forward<T>(ctx, ws, coarse.flat(), s.normed, p.steer,
+                                            adapters.template of<"token.out">(layer), adapters.which, adapters.scale);
     s.fine = ws.take<T, dyn, dyn, dyn, 2 * P>(b, height, width);
     upsample_forward(ctx, s.fine, as_const(coarse));
     s.steered = ws.take<T, dyn, dyn, dyn, P>(b, height, width), s.filtered = ws.take<T, dyn, dyn, dyn, P>(b, height, width);
@@ -61,34 +66,42 @@ struct PixelBlock {
     modulate_forward(ctx, s.steered.flat(), x.flat(), columns<0, P>(fine), columns<P, P>(fine));
     depthwise_forward(ctx, s.filtered, as_const(s.steered), p.filters);
     s.raised = ws.take<T, dyn, Hidden>(n), s.activated = ws.take<T, dyn, Hidden>(n);
-    s.xa_up = Up::template forward<T>(ctx, ws, s.raised, s.filtered.flat(), p.up, adapters.template of<"pixel.up">(layer), adapters.which, adapters.scale);
+    s.xa_up = Up::template forward<T>(ctx, ws, s.raised, s.filtered.flat(), p.up, adapters.template of<"pixel.up">(layer),
+                                      adapters.which, adapters.scale);
     gelu_forward(ctx, s.activated, as_const(s.raised));
-    s.xa_down = Down::template forward<T>(ctx, ws, y.flat(), s.activated, p.down, adapters.template of<"pixel.down">(layer), adapters.which, adapters.scale);
+    s.xa_down = Down::template forward<T>(ctx, ws, y.flat(), s.activated, p.down, adapters.template of<"pixel.down">(layer),
+                                          adapters.which, adapters.scale);
     add(ctx, y.flat(), as_const(s.filtered).flat());
     return s;
   }
 
   /// dx comes in as the gradient of y and goes out as that of x; dtoken_stream is added to.
   template <class T, class A, class Tokens>
-  static void backward(auto& ctx, Workspace& ws, View<T, dyn, dyn, dyn, P> dx, View<T, dyn, dyn, dyn, W> dtoken_stream /* += */, const Parameters<T>& dp,
-                       Tokens dtokens, const Saved<T>& s, const Parameters<const T>& p, const A& adapters, Index layer) {
+  static void backward(auto& ctx, Workspace& ws, View<T, dyn, dyn, dyn, P> dx,
+                       View<T, dyn, dyn, dyn, W> dtoken_stream /* += */, const Parameters<T>& dp, Tokens dtokens,
+                       const Saved<T>& s, const Parameters<const T>& p, const A& adapters, Index layer) {
     const Workspace::Scope scope(ws);
     const Index b = dx.extent(0), height = dx.extent(1), width = dx.extent(2), n = dx.rows(), cells = dtoken_stream.rows();
     const auto draised = ws.take<T, dyn, Hidden>(n);
-    const auto dfiltered = ws.take<T, dyn, dyn, dyn, P>(b, height, width), dsteered = ws.take<T, dyn, dyn, dyn, P>(b, height, width);
-    Down::template backward<T>(ctx, ws, draised, dp.down, A::template gradient<"pixel.down">(dtokens, layer), as_const(dx).flat(), s.activated, s.xa_down, p.down,
+    const auto dfiltered = ws.take<T, dyn, dyn, dyn, P>(b, height, width),
+               dsteered = ws.take<T, dyn, dyn, dyn, P>(b, height, width);
+    Down::template backward<T>(ctx, ws, draised, dp.down, A::template gradient<"pixel.down">(dtokens, layer),
+                               as_const(dx).flat(), s.activated, s.xa_down, p.down,
                                adapters.template of<"pixel.down">(layer), adapters.which, adapters.scale);
     gelu_backward(ctx, draised, as_const(draised), as_const(s.raised));
-    Up::template backward<T>(ctx, ws, dfiltered.flat(), dp.up, A::template gradient<"pixel.up">(dtokens, layer), draised, as_const(s.filtered).flat(), s.xa_up, p.up,
-                             adapters.template of<"pixel.up">(layer), adapters.which, adapters.scale);
+    Up::template backward<T>(ctx, ws, dfiltered.flat(), dp.up, A::template gradient<"pixel.up">(dtokens, layer), draised,
+                             as_const(s.filtered).flat(), s.xa_up, p.up, adapters.template of<"pixel.up">(layer),
+                             adapters.which, adapters.scale);
     add(ctx, dfiltered.flat(), as_const(dx).flat());
     depthwise_backward(ctx, dsteered, dp.filters, as_const(dfiltered), as_const(s.steered), p.filters);
     const auto dfine = ws.take<T, dyn, dyn, dyn, 2 * P>(b, height, width);
-    modulate_backward(ctx, dx.flat(), columns<0, P>(dfine), columns<P, P>(dfine), as_const(dsteered).flat(), s.x.flat(), columns<P, P>(as_const(s.fine)));
+    modulate_backward(ctx, dx.flat(), columns<0, P>(dfine), columns<P, P>(dfine), as_const(dsteered).flat(), s.x.flat(),
+                      columns<P, P>(as_const(s.fine)));
     const auto dcoarse = ws.take<T, dyn, dyn, dyn, 2 * P>(b, dtoken_stream.extent(1), dtoken_stream.extent(2));
     upsample_backward(ctx, dcoarse, as_const(dfine));
     const auto dnormed = ws.take<T, dyn, W>(cells), part = ws.take<T, dyn, W>(cells);
-    Steer::template backward<T>(ctx, ws, dnormed, dp.steer, A::template gradient<"token.out">(dtokens, layer), as_const(dcoarse).flat(), s.normed, s.xa_steer, p.steer,
+    Steer::template backward<T>(ctx, ws, dnormed, dp.steer, A::template gradient<"token.out">(dtokens, layer),
+                                as_const(dcoarse).flat(), s.normed, s.xa_steer, p.steer,
                                 adapters.template of<"token.out">(layer), adapters.which, adapters.scale);
     const View<const T, W> no_gain;
     const View<T, W> none;

@@ -19,7 +19,8 @@ namespace wu::backbone {
 template <Index W, Index HeadWidth, Index Hidden, Index Rank>
 struct TokenBlock {
   static_assert(W % HeadWidth == 0, "TokenBlock: the head width must divide the token width");
-  static_assert(HeadWidth % 4 == 0, "TokenBlock: the head width must be a multiple of 4, for rotary pairs of rows and columns");
+  static_assert(HeadWidth % 4 == 0,
+                "TokenBlock: the head width must be a multiple of 4, for rotary pairs of rows and columns");
   static constexpr Index heads = W / HeadWidth;
   using Qkv = LoRALinear<W, 3 * W, Rank>;
   using Out = LoRALinear<W, W, Rank>;
@@ -54,8 +55,8 @@ struct TokenBlock {
 
   /// y = block(x). grid: rows and columns of tokens of one picture.
   template <class T, class A>
-  static Saved<T> forward(auto& ctx, Workspace& ws, View<T, dyn, W> y, View<const T, dyn, W> x, View<const T, dyn, W> c, const Parameters<const T>& p,
-                          const A& adapters, Index layer, std::array<Index, 2> grid) {
+  static Saved<T> forward(auto& ctx, Workspace& ws, View<T, dyn, W> y, View<const T, dyn, W> x, View<const T, dyn, W> c,
+                          const Parameters<const T>& p, const A& adapters, Index layer, std::array<Index, 2> grid) {
     using Sum = accumulator_t<T>;
     const Index n = x.rows(), b = c.rows();
     auto wide = [&] { return ws.take<T, dyn, W>(n); };
@@ -64,32 +65,40 @@ struct TokenBlock {
     s.x = x;
     s.modulation = ws.take<T, dyn, 6 * W>(b);
     linear_forward(ctx, s.modulation, c, p.modulation.weight, p.modulation.bias);
-    s.rotary = Rotary<T, 2>::make(ws, {RotaryAxis{HeadWidth / 2, grid[1], grid[0], 0}, RotaryAxis{HeadWidth / 2, 1, grid[1], 0}});
+    s.rotary =
+        Rotary<T, 2>::make(ws, {RotaryAxis{HeadWidth / 2, grid[1], grid[0], 0}, RotaryAxis{HeadWidth / 2, 1, grid[1], 0}});
     s.rows.query_group.push({b, grid[0] * grid[1]}), s.rows.key_group = s.rows.query_group;
     s.rows.query.push({grid[0] * grid[1], 1}), s.rows.key = s.rows.query;
 
     const View<const T, W> no_gain, no_bias;
     s.normed1 = wide(), s.modulated1 = wide(), s.mean1 = sums(), s.inv_std1 = sums();
     layer_norm_forward(ctx, s.normed1, s.mean1, s.inv_std1, x, no_gain, no_bias);
-    modulate_forward(ctx, s.modulated1, as_const(s.normed1), columns<0, W>(as_const(s.modulation)), columns<W, W>(as_const(s.modulation)));
+    modulate_forward(ctx, s.modulated1, as_const(s.normed1), columns<0, W>(as_const(s.modulation)),
+                     columns<W, W>(as_const(s.modulation)));
     s.qkv = ws.take<T, dyn, 3 * W>(n), s.mixed = wide(), s.lse = ws.take<Sum, dyn, heads>(n);
-    s.xa_qkv = Qkv::template forward<T>(ctx, ws, s.qkv, s.modulated1, p.qkv, adapters.template of<"attn.qkv">(layer), adapters.which, adapters.scale);
+    s.xa_qkv = Qkv::template forward<T>(ctx, ws, s.qkv, s.modulated1, p.qkv, adapters.template of<"attn.qkv">(layer),
+                                        adapters.which, adapters.scale);
     rope_forward<HeadWidth>(ctx, columns<0, W>(s.qkv), s.rotary);
     rope_forward<HeadWidth>(ctx, columns<W, W>(s.qkv), s.rotary);
     const auto qkv = as_const(s.qkv);
-    attention_forward<HeadWidth>(ctx, ws, s.mixed, s.lse, columns<0, W>(qkv), columns<W, W>(qkv), columns<2 * W, W>(qkv), s.rows);
+    attention_forward<HeadWidth>(ctx, ws, s.mixed, s.lse, columns<0, W>(qkv), columns<W, W>(qkv), columns<2 * W, W>(qkv),
+                                 s.rows);
     s.attended = wide(), s.middle = wide();
-    s.xa_out = Out::template forward<T>(ctx, ws, s.attended, s.mixed, p.out, adapters.template of<"attn.out">(layer), adapters.which, adapters.scale);
+    s.xa_out = Out::template forward<T>(ctx, ws, s.attended, s.mixed, p.out, adapters.template of<"attn.out">(layer),
+                                        adapters.which, adapters.scale);
     copy(ctx, s.middle, x);
     gated_add_forward(ctx, s.middle, as_const(s.attended), columns<2 * W, W>(as_const(s.modulation)));
 
     s.normed2 = wide(), s.modulated2 = wide(), s.lowered = wide(), s.mean2 = sums(), s.inv_std2 = sums();
     s.raised = ws.take<T, dyn, Hidden>(n), s.activated = ws.take<T, dyn, Hidden>(n);
     layer_norm_forward(ctx, s.normed2, s.mean2, s.inv_std2, as_const(s.middle), no_gain, no_bias);
-    modulate_forward(ctx, s.modulated2, as_const(s.normed2), columns<3 * W, W>(as_const(s.modulation)), columns<4 * W, W>(as_const(s.modulation)));
-    s.xa_up = Up::template forward<T>(ctx, ws, s.raised, s.modulated2, p.up, adapters.template of<"mlp.up">(layer), adapters.which, adapters.scale);
+    modulate_forward(ctx, s.modulated2, as_const(s.normed2), columns<3 * W, W>(as_const(s.modulation)),
+                     columns<4 * W, W>(as_const(s.modulation)));
+    s.xa_up = Up::template forward<T>(ctx, ws, s.raised, s.modulated2, p.up, adapters.template of<"mlp.up">(layer),
+                                      adapters.which, adapters.scale);
     gelu_forward(ctx, s.activated, as_const(s.raised));
-    s.xa_down = Down::template forward<T>(ctx, ws, s.lowered, s.activated, p.down, adapters.template of<"mlp.down">(layer), adapters.which, adapters.scale);
+    s.xa_down = Down::template forward<T>(ctx, ws, s.lowered, s.activated, p.down, adapters.template of<"mlp.down">(layer),
+                                          adapters.which, adapters.scale);
     copy(ctx, y, as_const(s.middle));
     gated_add_forward(ctx, y, as_const(s.lowered), columns<5 * W, W>(as_const(s.modulation)));
     return s;
@@ -97,8 +106,9 @@ struct TokenBlock {
 
   /// dx comes in as the gradient of y and goes out as that of x; dc is added to, or null for a frozen backbone. dp null: frozen.
   template <class T, class A, class Tokens>
-  static void backward(auto& ctx, Workspace& ws, View<T, dyn, W> dx, View<T, dyn, W> dc, const Parameters<T>& dp, Tokens dtokens, const Saved<T>& s,
-                       View<const T, dyn, W> c, const Parameters<const T>& p, const A& adapters, Index layer) {
+  static void backward(auto& ctx, Workspace& ws, View<T, dyn, W> dx, View<T, dyn, W> dc, const Parameters<T>& dp,
+                       Tokens dtokens, const Saved<T>& s, View<const T, dyn, W> c, const Parameters<const T>& p,
+                       const A& adapters, Index layer) {
     const Workspace::Scope scope(ws);
     const Index n = dx.rows(), b = c.rows();
     const auto dmod = ws.take<T, dyn, 6 * W>(b);
@@ -109,26 +119,30 @@ struct TokenBlock {
     const View<T, W> no_dgain, no_dbias;
     const auto mod = as_const(s.modulation);
     gated_add_backward(ctx, d1, columns<5 * W, W>(dmod), as_const(dx), as_const(s.lowered), columns<5 * W, W>(mod));
-    Down::template backward<T>(ctx, ws, draised, dp.down, A::template gradient<"mlp.down">(dtokens, layer), d1, s.activated, s.xa_down, p.down,
-                               adapters.template of<"mlp.down">(layer), adapters.which, adapters.scale);
+    Down::template backward<T>(ctx, ws, draised, dp.down, A::template gradient<"mlp.down">(dtokens, layer), d1, s.activated,
+                               s.xa_down, p.down, adapters.template of<"mlp.down">(layer), adapters.which, adapters.scale);
     gelu_backward(ctx, draised, as_const(draised), as_const(s.raised));
-    Up::template backward<T>(ctx, ws, d1, dp.up, A::template gradient<"mlp.up">(dtokens, layer), draised, s.modulated2, s.xa_up, p.up,
-                             adapters.template of<"mlp.up">(layer), adapters.which, adapters.scale);
-    modulate_backward(ctx, d2, columns<3 * W, W>(dmod), columns<4 * W, W>(dmod), as_const(d1), as_const(s.normed2), columns<4 * W, W>(mod));
-    layer_norm_backward(ctx, d1, no_dgain, no_dbias, as_const(d2), as_const(s.middle), as_const(s.mean2), as_const(s.inv_std2), no_gain);
+    Up::template backward<T>(ctx, ws, d1, dp.up, A::template gradient<"mlp.up">(dtokens, layer), draised, s.modulated2,
+                             s.xa_up, p.up, adapters.template of<"mlp.up">(layer), adapters.which, adapters.scale);
+    modulate_backward(ctx, d2, columns<3 * W, W>(dmod), columns<4 * W, W>(dmod), as_const(d1), as_const(s.normed2),
+                      columns<4 * W, W>(mod));
+    layer_norm_backward(ctx, d1, no_dgain, no_dbias, as_const(d2), as_const(s.middle), as_const(s.mean2),
+                        as_const(s.inv_std2), no_gain);
     add(ctx, dx, as_const(d1));
 
     gated_add_backward(ctx, d1, columns<2 * W, W>(dmod), as_const(dx), as_const(s.attended), columns<2 * W, W>(mod));
-    Out::template backward<T>(ctx, ws, d2, dp.out, A::template gradient<"attn.out">(dtokens, layer), d1, s.mixed, s.xa_out, p.out,
-                              adapters.template of<"attn.out">(layer), adapters.which, adapters.scale);
+    Out::template backward<T>(ctx, ws, d2, dp.out, A::template gradient<"attn.out">(dtokens, layer), d1, s.mixed, s.xa_out,
+                              p.out, adapters.template of<"attn.out">(layer), adapters.which, adapters.scale);
     const auto qkv = as_const(s.qkv);
-    attention_backward<HeadWidth>(ctx, ws, columns<0, W>(dqkv), columns<W, W>(dqkv), columns<2 * W, W>(dqkv), as_const(d2), as_const(s.mixed),
-                                  as_const(s.lse), columns<0, W>(qkv), columns<W, W>(qkv), columns<2 * W, W>(qkv), s.rows);
+    attention_backward<HeadWidth>(ctx, ws, columns<0, W>(dqkv), columns<W, W>(dqkv), columns<2 * W, W>(dqkv), as_const(d2),
+                                  as_const(s.mixed), as_const(s.lse), columns<0, W>(qkv), columns<W, W>(qkv),
+                                  columns<2 * W, W>(qkv), s.rows);
     rope_backward<HeadWidth>(ctx, columns<0, W>(dqkv), s.rotary);
     rope_backward<HeadWidth>(ctx, columns<W, W>(dqkv), s.rotary);
-    Qkv::template backward<T>(ctx, ws, d1, dp.qkv, A::template gradient<"attn.qkv">(dtokens, layer), dqkv, s.modulated1, s.xa_qkv, p.qkv,
-                              adapters.template of<"attn.qkv">(layer), adapters.which, adapters.scale);
-    modulate_backward(ctx, d2, columns<0, W>(dmod), columns<W, W>(dmod), as_const(d1), as_const(s.normed1), columns<W, W>(mod));
+    Qkv::template backward<T>(ctx, ws, d1, dp.qkv, A::template gradient<"attn.qkv">(dtokens, layer), dqkv, s.modulated1,
+                              s.xa_qkv, p.qkv, adapters.template of<"attn.qkv">(layer), adapters.which, adapters.scale);
+    modulate_backward(ctx, d2, columns<0, W>(dmod), columns<W, W>(dmod), as_const(d1), as_const(s.normed1),
+                      columns<W, W>(mod));
     layer_norm_backward(ctx, d1, no_dgain, no_dbias, as_const(d2), s.x, as_const(s.mean1), as_const(s.inv_std1), no_gain);
     add(ctx, dx, as_const(d1));
 

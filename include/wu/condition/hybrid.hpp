@@ -17,7 +17,10 @@ struct Hybrid {
   struct Parameters {
     typename Image::template Parameters<T> image;
     typename Text::template Parameters<T> text;
-    constexpr void visit(auto&& at) { at("image", image); at("text", text); }
+    constexpr void visit(auto&& at) {
+      at("image", image);
+      at("text", text);
+    }
   };
   template <class T>
   struct Saved {
@@ -36,11 +39,14 @@ struct Hybrid {
                           std::span<const std::int32_t> pieces, const Parameters<const T>& p) {
     const Index batch = image.extent(0);
     if (static_cast<Index>(pieces.size()) != batch * Text::length)
-      throw ShapeError(message("hybrid condition: expected ", batch * Text::length, " word pieces for ", batch, " images, found ", pieces.size()));
+      throw ShapeError(message("hybrid condition: expected ", batch * Text::length, " word pieces for ", batch,
+                               " images, found ", pieces.size()));
     if (u.extent(0) != batch || u.extent(1) != length)
-      throw ShapeError(message("hybrid condition: expected ", length, " rows of features for each of ", batch, " images, found ", u.extent(1), " for ", u.extent(0)));
+      throw ShapeError(message("hybrid condition: expected ", length, " rows of features for each of ", batch,
+                               " images, found ", u.extent(1), " for ", u.extent(0)));
     const auto a = ws.take<T, dyn, width>(batch * Image::length), b = ws.take<T, dyn, width>(batch * Text::length);
-    Saved<T> s{Image::template forward<T>(ctx, ws, a, image, p.image), Text::template forward<T>(ctx, ws, b, pieces, p.text)};
+    Saved<T> s{Image::template forward<T>(ctx, ws, a, image, p.image),
+               Text::template forward<T>(ctx, ws, b, pieces, p.text)};
     for (Index k = 0; k < batch; ++k) {
       T* const out = u.data + k * length * width;
       std::copy_n(a.data + k * Image::length * width, Image::length * width, out);
@@ -50,10 +56,13 @@ struct Hybrid {
   }
 
   template <class T>
-  static void backward(auto& ctx, Workspace& ws, const Parameters<T>& dp, View<const T, dyn, dyn, width> du, const Saved<T>& s, const Parameters<const T>& p) {
+  static void backward(auto& ctx, Workspace& ws, const Parameters<T>& dp, View<const T, dyn, dyn, width> du,
+                       const Saved<T>& s, const Parameters<const T>& p) {
     const Workspace::Scope scope(ws);
     const Index batch = du.extent(0);
-    if (du.extent(1) != length) throw ShapeError(message("hybrid condition: expected the gradient of ", length, " rows of features, found ", du.extent(1)));
+    if (du.extent(1) != length)
+      throw ShapeError(
+          message("hybrid condition: expected the gradient of ", length, " rows of features, found ", du.extent(1)));
     const auto a = ws.take<T, dyn, width>(batch * Image::length), b = ws.take<T, dyn, width>(batch * Text::length);
     for (Index k = 0; k < batch; ++k) {
       const T* const in = du.data + k * length * width;

@@ -21,7 +21,11 @@ struct ImageEncoder {
     typename Linear<patch_width, C>::template Parameters<T> patch;
     View<T, length, C> position;
     std::array<typename Block::template Parameters<T>, static_cast<std::size_t>(N)> blocks;
-    constexpr void visit(auto&& at) { at("patch", patch); at("position.weight", position); at("blocks", blocks); }
+    constexpr void visit(auto&& at) {
+      at("patch", patch);
+      at("position.weight", position);
+      at("blocks", blocks);
+    }
   };
 
   template <class T>
@@ -37,10 +41,12 @@ struct ImageEncoder {
   }
 
   template <class T>
-  static Saved<T> forward(auto& ctx, Workspace& ws, View<T, dyn, C> features, View<const T, dyn, dyn, dyn, 3> image, const Parameters<const T>& p) {
+  static Saved<T> forward(auto& ctx, Workspace& ws, View<T, dyn, C> features, View<const T, dyn, dyn, dyn, 3> image,
+                          const Parameters<const T>& p) {
     const Index batch = image.extent(0);
     if (image.extent(1) != Size || image.extent(2) != Size)
-      throw ShapeError(message("image encoder: expected ", Size, " x ", Size, " pixels, found ", image.extent(1), " x ", image.extent(2)));
+      throw ShapeError(message("image encoder: expected ", Size, " x ", Size, " pixels, found ", image.extent(1), " x ",
+                               image.extent(2)));
     Saved<T> s{ws.take<T, dyn, patch_width>(batch * length), {}};
     auto x = N > 0 ? ws.take<T, dyn, C>(batch * length) : features;
     const auto place = ws.take<T, dyn, C>(batch * length);
@@ -58,10 +64,13 @@ struct ImageEncoder {
 
   /// Consumes dfeatures. Pixels get no gradient: nothing before them learns.
   template <class T>
-  static void backward(auto& ctx, Workspace& ws, const Parameters<T>& dp, View<T, dyn, C> dfeatures, const Saved<T>& s, const Parameters<const T>& p) {
-    for (std::size_t i = static_cast<std::size_t>(N); i-- > 0;) Block::template backward<T>(ctx, ws, dfeatures, dp.blocks[i], s.blocks[i], p.blocks[i]);
+  static void backward(auto& ctx, Workspace& ws, const Parameters<T>& dp, View<T, dyn, C> dfeatures, const Saved<T>& s,
+                       const Parameters<const T>& p) {
+    for (std::size_t i = static_cast<std::size_t>(N); i-- > 0;)
+      Block::template backward<T>(ctx, ws, dfeatures, dp.blocks[i], s.blocks[i], p.blocks[i]);
     broadcast_rows_backward(ctx, View<T, dyn, C>(dp.position.data, length), as_const(dfeatures));
-    linear_backward(ctx, View<T, dyn, patch_width>(), dp.patch.weight, dp.patch.bias, as_const(dfeatures), as_const(s.patches), p.patch.weight);
+    linear_backward(ctx, View<T, dyn, patch_width>(), dp.patch.weight, dp.patch.bias, as_const(dfeatures),
+                    as_const(s.patches), p.patch.weight);
   }
 };
 

@@ -20,7 +20,11 @@ struct TextEncoder {
     View<T, Vocabulary, C> table;
     View<T, Length, C> position;
     std::array<typename Block::template Parameters<T>, static_cast<std::size_t>(N)> blocks;
-    constexpr void visit(auto&& at) { at("table.weight", table); at("position.weight", position); at("blocks", blocks); }
+    constexpr void visit(auto&& at) {
+      at("table.weight", table);
+      at("position.weight", position);
+      at("blocks", blocks);
+    }
   };
 
   template <class T>
@@ -38,7 +42,8 @@ struct TextEncoder {
 
   /// pieces: b * Length ids, as word_pieces() makes them. They must outlive the backward pass.
   template <class T>
-  static Saved<T> forward(auto& ctx, Workspace& ws, View<T, dyn, C> features, std::span<const std::int32_t> pieces, const Parameters<const T>& p) {
+  static Saved<T> forward(auto& ctx, Workspace& ws, View<T, dyn, C> features, std::span<const std::int32_t> pieces,
+                          const Parameters<const T>& p) {
     const Index batch = static_cast<Index>(pieces.size()) / Length;
     Saved<T> s{pieces, {}};
     auto x = N > 0 ? ws.take<T, dyn, C>(batch * Length) : features;
@@ -56,8 +61,10 @@ struct TextEncoder {
 
   /// Consumes dfeatures.
   template <class T>
-  static void backward(auto& ctx, Workspace& ws, const Parameters<T>& dp, View<T, dyn, C> dfeatures, const Saved<T>& s, const Parameters<const T>& p) {
-    for (std::size_t i = static_cast<std::size_t>(N); i-- > 0;) Block::template backward<T>(ctx, ws, dfeatures, dp.blocks[i], s.blocks[i], p.blocks[i]);
+  static void backward(auto& ctx, Workspace& ws, const Parameters<T>& dp, View<T, dyn, C> dfeatures, const Saved<T>& s,
+                       const Parameters<const T>& p) {
+    for (std::size_t i = static_cast<std::size_t>(N); i-- > 0;)
+      Block::template backward<T>(ctx, ws, dfeatures, dp.blocks[i], s.blocks[i], p.blocks[i]);
     broadcast_rows_backward(ctx, View<T, dyn, C>(dp.position.data, Length), as_const(dfeatures));
     embedding_backward(ctx, dp.table, as_const(dfeatures), s.pieces);
   }

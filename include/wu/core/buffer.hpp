@@ -25,7 +25,8 @@ constexpr Index checked_count(Index first, std::span<const Index> more = {}) {
   const auto times = [&](Index extent) {
     if (extent < 0) throw Error(message("memory: expected extents from 0 on, found ", extent));
     if (extent > 0 && count > most / extent)
-      throw Error(message("memory: expected at most ", most, " values of ", sizeof(T), " bytes, found ", count, " times ", extent));
+      throw Error(
+          message("memory: expected at most ", most, " values of ", sizeof(T), " bytes, found ", count, " times ", extent));
     count *= extent;
   };
   times(first);
@@ -39,7 +40,8 @@ class Buffer {
  public:
   Buffer() = default;
   explicit Buffer(Index count)
-      : data_(static_cast<T*>(::operator new(static_cast<std::size_t>(checked_count<T>(count)) * sizeof(T), std::align_val_t{alignment}))),
+      : data_(static_cast<T*>(
+            ::operator new(static_cast<std::size_t>(checked_count<T>(count)) * sizeof(T), std::align_val_t{alignment}))),
         size_(count) {
     std::uninitialized_value_construct_n(data_.get(), count);
   }
@@ -79,7 +81,9 @@ class Tensor {
   static constexpr std::size_t dynamic_count = View<T, E...>::dynamic_count;
 
   /// Empty until it is assigned to; where all extents stand in the type, Tensor() owns its values as below.
-  Tensor() requires(dynamic_count > 0) = default;
+  Tensor()
+    requires(dynamic_count > 0)
+  = default;
   explicit Tensor(std::convertible_to<Index> auto... sizes)
     requires(sizeof...(sizes) == dynamic_count)
       : dynamic_{static_cast<Index>(sizes)...}, buffer_(checked_count<T>(View<T, E...>::fixed_size, dynamic_)) {}

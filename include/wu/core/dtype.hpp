@@ -30,8 +30,14 @@ struct bfloat16 {
 };
 
 namespace detail {
-template <class T> struct Accumulator { using type = T; };
-template <> struct Accumulator<bfloat16> { using type = float; };
+template <class T>
+struct Accumulator {
+  using type = T;
+};
+template <>
+struct Accumulator<bfloat16> {
+  using type = float;
+};
 }  // namespace detail
 
 /// The type in which values of T are summed: T itself, float for bfloat16.
@@ -39,9 +45,13 @@ template <class T>
 using accumulator_t = typename detail::Accumulator<std::remove_const_t<T>>::type;
 
 /// The name a checkpoint file gives to T.
-template <class T> inline constexpr std::string_view dtype_name = "?";
-template <> inline constexpr std::string_view dtype_name<float> = "F32";
-template <> inline constexpr std::string_view dtype_name<double> = "F64";
-template <> inline constexpr std::string_view dtype_name<bfloat16> = "BF16";
+template <class T>
+inline constexpr std::string_view dtype_name = "?";
+template <>
+inline constexpr std::string_view dtype_name<float> = "F32";
+template <>
+inline constexpr std::string_view dtype_name<double> = "F64";
+template <>
+inline constexpr std::string_view dtype_name<bfloat16> = "BF16";
 
 }  // namespace wu

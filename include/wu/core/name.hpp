@@ -15,7 +15,9 @@ struct Name {
   constexpr std::string_view view() const { return {text, N - 1}; }
   constexpr const char* c_str() const { return text; }
   template <std::size_t M>
-  constexpr bool operator==(const Name<M>& other) const { return view() == other.view(); }
+  constexpr bool operator==(const Name<M>& other) const {
+    return view() == other.view();
+  }
 };
 
 }  // namespace wu

@@ -13,9 +13,16 @@
 namespace wu {
 
 namespace detail {
-template <class F> inline constexpr bool is_array = false;
-template <class F, std::size_t N> inline constexpr bool is_array<std::array<F, N>> = true;
-template <class F> concept Leaf = requires(F& f) { f.data; f.size(); F::rank; };
+template <class F>
+inline constexpr bool is_array = false;
+template <class F, std::size_t N>
+inline constexpr bool is_array<std::array<F, N>> = true;
+template <class F>
+concept Leaf = requires(F& f) {
+  f.data;
+  f.size();
+  F::rank;
+};
 
 /// Calls f(view) for every tensor under field, in order, without names.
 template <class Field, class F>
@@ -32,7 +39,8 @@ void each_named_leaf(Field& field, F& f, const std::string& name) {
   else if constexpr (is_array<Field>) {
     for (std::size_t i = 0; i < field.size(); ++i) each_named_leaf(field[i], f, name + "." + std::to_string(i));
   } else {
-    field.visit([&](const char* inner, auto& f_inner) { each_named_leaf(f_inner, f, name.empty() ? inner : name + "." + inner); });
+    field.visit(
+        [&](const char* inner, auto& f_inner) { each_named_leaf(f_inner, f, name.empty() ? inner : name + "." + inner); });
   }
 }
 }  // namespace detail

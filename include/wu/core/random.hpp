@@ -60,9 +60,7 @@ class Random {
   constexpr double uniform(double from, double to) { return from + (to - from) * uniform(); }
 
   /// Uniform among 0 .. n-1; n > 0. The multiply-shift bias is below n / 2^32.
-  constexpr std::uint32_t below(std::uint32_t n) {
-    return static_cast<std::uint32_t>((std::uint64_t{(*this)()} * n) >> 32);
-  }
+  constexpr std::uint32_t below(std::uint32_t n) { return static_cast<std::uint32_t>((std::uint64_t{(*this)()} * n) >> 32); }
 
   /// Standard normal, by Box and Muller's cosine branch.
   double normal() {

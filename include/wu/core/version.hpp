@@ -13,7 +13,8 @@ inline constexpr int version_patch = WU_VERSION_PATCH;
 
 #define WU_DETAIL_TEXT_OF(x) #x
 #define WU_DETAIL_TEXT(x) WU_DETAIL_TEXT_OF(x)
-inline constexpr const char* version_text = WU_DETAIL_TEXT(WU_VERSION_MAJOR) "." WU_DETAIL_TEXT(WU_VERSION_MINOR) "." WU_DETAIL_TEXT(WU_VERSION_PATCH);
+inline constexpr const char* version_text =
+    WU_DETAIL_TEXT(WU_VERSION_MAJOR) "." WU_DETAIL_TEXT(WU_VERSION_MINOR) "." WU_DETAIL_TEXT(WU_VERSION_PATCH);
 #undef WU_DETAIL_TEXT
 #undef WU_DETAIL_TEXT_OF
 

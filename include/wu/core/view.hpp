@@ -61,19 +61,25 @@ class View {
   /// Where row r begins; only the last extent tells how far that is, so it must stand in the type.
   constexpr T* row(Index r) const
     requires(width != dyn)
-  { return data + r * width; }
+  {
+    return data + r * width;
+  }
   constexpr T& operator[](Index k) const { return data[k]; }
   constexpr T* begin() const { return data; }
   constexpr T* end() const { return data + size(); }
 
   constexpr operator View<const T, E...>() const
     requires(!std::is_const_v<T>)
-  { return View<const T, E...>(data, dynamic); }
+  {
+    return View<const T, E...>(data, dynamic);
+  }
 
   /// The same values as (rows, width).
   constexpr View<T, dyn, width> flat() const
     requires(width != dyn)
-  { return {data, rows()}; }
+  {
+    return {data, rows()};
+  }
 };
 
 template <class T, Index... E>
@@ -101,7 +107,9 @@ class Columns {
   constexpr Columns(View<U, E...> all) : data(all.data), count(all.rows()) {}
   constexpr operator Columns<const T, W>() const
     requires(!std::is_const_v<T>)
-  { return {data, count, stride}; }
+  {
+    return {data, count, stride};
+  }
 
   constexpr Index rows() const { return count; }
   constexpr Index size() const { return count * W; }

@@ -30,7 +30,9 @@ class Workspace {
   }
 
   template <class T>
-  T* take_values(Index count) { return reinterpret_cast<T*>(take_bytes(bytes_of<T>(checked_count<T>(count)))); }
+  T* take_values(Index count) {
+    return reinterpret_cast<T*>(take_bytes(bytes_of<T>(checked_count<T>(count))));
+  }
 
   /// What `count` values of T take: whole lines of `alignment` bytes. Modules add these up to say what they keep.
   template <class T>

@@ -49,7 +49,8 @@ void silu_forward(Context& ctx, auto y, auto x)
 }
 
 void silu_backward(Context& ctx, auto dx /* = */, auto dy, auto x)
-  requires has_product<value_of<decltype(x)>> && std::is_same_v<value_of<decltype(x)>, value_of<decltype(dx)>> && std::is_same_v<value_of<decltype(x)>, value_of<decltype(dy)>>
+  requires has_product<value_of<decltype(x)>> && std::is_same_v<value_of<decltype(x)>, value_of<decltype(dx)>> &&
+           std::is_same_v<value_of<decltype(x)>, value_of<decltype(dy)>>
 {
   detail::check_contiguous(dx, dy, x);
   static_assert(detail::SameWidth<detail::SameWidth<x.width, dy.width>::value, dx.width>::value == x.width);
@@ -78,7 +79,8 @@ void gelu_forward(Context& ctx, auto y, auto x)
 }
 
 void gelu_backward(Context& ctx, auto dx /* = */, auto dy, auto x)
-  requires has_product<value_of<decltype(x)>> && std::is_same_v<value_of<decltype(x)>, value_of<decltype(dx)>> && std::is_same_v<value_of<decltype(x)>, value_of<decltype(dy)>>
+  requires has_product<value_of<decltype(x)>> && std::is_same_v<value_of<decltype(x)>, value_of<decltype(dx)>> &&
+           std::is_same_v<value_of<decltype(x)>, value_of<decltype(dy)>>
 {
   detail::check_contiguous(dx, dy, x);
   static_assert(detail::SameWidth<detail::SameWidth<x.width, dy.width>::value, dx.width>::value == x.width);
@@ -90,7 +92,8 @@ void gelu_backward(Context& ctx, auto dx /* = */, auto dy, auto x)
   detail::split_blocks<T>(ctx, x.size(), 4, [=](Index first, Index count, auto s) {
     const auto in = detail::array(x.data + first, count);
     s = 1 / (1 + (-slope * in * (1 + cubic * in.square())).exp());
-    detail::array(dx.data + first, count) = detail::array(dy.data + first, count) * s * (1 + in * (1 - s) * slope * (1 + 3 * cubic * in.square()));
+    detail::array(dx.data + first, count) =
+        detail::array(dy.data + first, count) * s * (1 + in * (1 - s) * slope * (1 + 3 * cubic * in.square()));
   });
 }
 

@@ -21,7 +21,8 @@ struct HeadRows {
 
 /// The head's rows where they are if evenly spaced, else packed into scratch.
 template <Index D, class V, class T>
-HeadRows<const T> read_rows(const V& all, Index base, const RowMap& map, Index first, Index count, Index column, T* scratch) {
+HeadRows<const T> read_rows(const V& all, Index base, const RowMap& map, Index first, Index count, Index column,
+                            T* scratch) {
   if (map.regular()) {
     const Index step = map.axes[3].stride;
     return {all.row(base + first * step) + column, (all.row(1) - all.row(0)) * (count > 1 ? step : 1)};
@@ -64,7 +65,8 @@ void attention_forward(Context& ctx, Workspace& ws, auto out, auto lse, auto q, 
   const T scale = 1 / std::sqrt(static_cast<T>(D));
   ctx.split(rows.groups() * heads, 2 * queries * keys * D, [&](int thread, Index begin, Index end) {
     T* const scores = scratch + thread * scratch_size;
-    T *const pack_k = scores + tile * keys, *const pack_v = pack_k + keys * D, *const pack_q = pack_v + keys * D, *const pack_o = pack_q + tile * D;
+    T *const pack_k = scores + tile * keys, *const pack_v = pack_k + keys * D, *const pack_q = pack_v + keys * D,
+             *const pack_o = pack_q + tile * D;
     for (Index item = begin; item < end; ++item) {
       const Index base_q = rows.query_group(item / heads), base_k = rows.key_group(item / heads), column = item % heads * D;
       const auto kr = detail::read_rows<D>(k, base_k, rows.key, 0, keys, column, pack_k);
@@ -100,7 +102,8 @@ void attention_backward(Context& ctx, Workspace& ws, auto dq /* = */, auto dk /*
   detail::check_attention_widths<q.width, heads, lse.width, dq.width, dk.width, dv.width, dout.width, out.width>();
   detail::check_attention(rows, q, k, v, dq, dout, out, lse);
   check_rows("attention, gradients of keys and values", k, dk, dv);
-  if (rows.key.size() <= detail::short_keys) return detail::short_attention_backward<D>(ctx, dq, dk, dv, dout, out, lse, q, k, v, rows);
+  if (rows.key.size() <= detail::short_keys)
+    return detail::short_attention_backward<D>(ctx, dq, dk, dv, dout, out, lse, q, k, v, rows);
   const Index keys = rows.key.size(), queries = rows.query.size(), tile = std::min(detail::query_tile, queries);
   const Workspace::Scope scope(ws);
   const Index scratch_size = 2 * tile * keys + 4 * keys * D + 3 * tile * D;
@@ -108,10 +111,12 @@ void attention_backward(Context& ctx, Workspace& ws, auto dq /* = */, auto dk /*
   const T scale = 1 / std::sqrt(static_cast<T>(D));
   ctx.split(rows.groups() * heads, 5 * queries * keys * D, [&](int thread, Index begin, Index end) {
     T *at = scratch + thread * scratch_size, *const probabilities = at, *const gradients = at += tile * keys;
-    T *const pack_k = at += tile * keys, *const pack_v = at += keys * D, *const pack_dk = at += keys * D, *const pack_dv = at += keys * D;
+    T *const pack_k = at += tile * keys, *const pack_v = at += keys * D, *const pack_dk = at += keys * D,
+             *const pack_dv = at += keys * D;
     T *const pack_q = at += keys * D, *const pack_do = at += tile * D, *const pack_dq = at += tile * D;
     for (Index item = begin; item < end; ++item) {
-      const Index head = item % heads, base_q = rows.query_group(item / heads), base_k = rows.key_group(item / heads), column = head * D;
+      const Index head = item % heads, base_q = rows.query_group(item / heads), base_k = rows.key_group(item / heads),
+                  column = head * D;
       const auto kr = detail::read_rows<D>(k, base_k, rows.key, 0, keys, column, pack_k);
       const auto vr = detail::read_rows<D>(v, base_k, rows.key, 0, keys, column, pack_v);
       const auto dkr = detail::place_rows<D>(dk, base_k, rows.key, 0, keys, column, pack_dk);

@@ -11,7 +11,11 @@ using namespace wu::detail;
 
 /// Channels are worked on in strips that stay in registers while the taps go by.
 template <Index C>
-inline constexpr Index strip = C % 64 == 0 ? 64 : C % 48 == 0 ? 48 : C % 32 == 0 ? 32 : C % 16 == 0 ? 16 : C;
+inline constexpr Index strip = C % 64 == 0   ? 64
+                               : C % 48 == 0 ? 48
+                               : C % 32 == 0 ? 32
+                               : C % 16 == 0 ? 16
+                                             : C;
 }  // namespace detail
 
 void depthwise_forward(Context& ctx, auto y, auto x, auto W) {
@@ -30,11 +34,13 @@ void depthwise_forward(Context& ctx, auto y, auto x, auto W) {
           accumulator_t<T> sum[strip] = {};
           for (Index i = 0; i < K; ++i)
             for (Index j = 0; j < K; ++j) {
-              const T* const in = x.data + ((top + detail::tap(h, i, K, height)) * width + detail::tap(w, j, K, width)) * C + c;
+              const T* const in =
+                  x.data + ((top + detail::tap(h, i, K, height)) * width + detail::tap(w, j, K, width)) * C + c;
               const auto* const filter = W.data + (i * K + j) * C + c;
               for (Index n = 0; n < strip; ++n) sum[n] += filter[n] * in[n];
             }
-          for (Index n = 0; n < strip; ++n) y.data[(line * width + w) * C + c + n] = static_cast<value_of<decltype(y)>>(sum[n]);
+          for (Index n = 0; n < strip; ++n)
+            y.data[(line * width + w) * C + c + n] = static_cast<value_of<decltype(y)>>(sum[n]);
         }
     }
   });
@@ -64,7 +70,8 @@ void depthwise_backward(Context& ctx, auto dx /* = */, auto dW /* += */, auto dy
               const auto* const filter = W.data + (i * K + j) * C + c;
               for (Index n = 0; n < strip; ++n) sum[n] += filter[n] * g[n];
             };
-            const bool inside = h >= K / 2 && w >= K / 2 && h + K / 2 < height && w + K / 2 < width && h > 0 && w > 0 && h + 1 < height && w + 1 < width;
+            const bool inside = h >= K / 2 && w >= K / 2 && h + K / 2 < height && w + K / 2 < width && h > 0 && w > 0 &&
+                                h + 1 < height && w + 1 < width;
             if (inside)
               for (Index i = 0; i < K; ++i)
                 for (Index j = 0; j < K; ++j) gather(h - i + K / 2, w - j + K / 2, i, j);
@@ -74,7 +81,8 @@ void depthwise_backward(Context& ctx, auto dx /* = */, auto dW /* += */, auto dy
                   for (Index i = 0; i < K; ++i)
                     for (Index j = 0; j < K; ++j)
                       if (detail::tap(oh, i, K, height) == h && detail::tap(ow, j, K, width) == w) gather(oh, ow, i, j);
-            for (Index n = 0; n < strip; ++n) dx.data[(line * width + w) * C + c + n] = static_cast<value_of<decltype(dx)>>(sum[n]);
+            for (Index n = 0; n < strip; ++n)
+              dx.data[(line * width + w) * C + c + n] = static_cast<value_of<decltype(dx)>>(sum[n]);
           }
       }
     });

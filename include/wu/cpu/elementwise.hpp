@@ -68,13 +68,15 @@ void copy(Context& ctx, auto y, auto x) {
   static_assert(detail::SameWidth<x.width, y.width>::value == x.width);
   detail::check_sizes("copy", y.size(), x.size());
   ctx.split(x.size(), 1, [=](int, Index begin, Index end) {
-    std::transform(x.data + begin, x.data + end, y.data + begin, [](auto v) { return static_cast<value_of<decltype(y)>>(v); });
+    std::transform(x.data + begin, x.data + end, y.data + begin,
+                   [](auto v) { return static_cast<value_of<decltype(y)>>(v); });
   });
 }
 
 void zero(Context& ctx, auto y) {
   detail::check_contiguous(y);
-  ctx.split(y.size(), 1, [=](int, Index begin, Index end) { std::fill_n(y.data + begin, end - begin, value_of<decltype(y)>{}); });
+  ctx.split(y.size(), 1,
+            [=](int, Index begin, Index end) { std::fill_n(y.data + begin, end - begin, value_of<decltype(y)>{}); });
 }
 
 void broadcast_rows_forward(Context& ctx, auto y, auto x) {
@@ -117,7 +119,8 @@ void mean_rows_forward(Context& ctx, auto y, auto x) {
       const auto* const in = x.data + r * C + from;
       for (Index j = 0; j < few; ++j) sum[j] += Sum(in[j]);
     }
-    for (Index j = 0; j < few; ++j) y.data[g * C + from + j] = static_cast<value_of<decltype(y)>>(sum[j] / static_cast<Sum>(k));
+    for (Index j = 0; j < few; ++j)
+      y.data[g * C + from + j] = static_cast<value_of<decltype(y)>>(sum[j] / static_cast<Sum>(k));
   });
 }
 
@@ -131,7 +134,8 @@ void mean_rows_backward(Context& ctx, auto dx /* = */, auto dy) {
   ctx.split(dx.rows(), C, [=](int, Index begin, Index end) {
     for (Index r = begin; r < end; ++r) {
       const auto* const g = dy.data + r / k * C;
-      for (Index c = 0; c < C; ++c) dx.data[r * C + c] = static_cast<value_of<decltype(dx)>>(Sum(g[c]) / static_cast<Sum>(k));
+      for (Index c = 0; c < C; ++c)
+        dx.data[r * C + c] = static_cast<value_of<decltype(dx)>>(Sum(g[c]) / static_cast<Sum>(k));
     }
   });
 }

@@ -10,7 +10,8 @@ namespace wu::cpu {
 
 void layer_norm_forward(Context& ctx, auto y, auto mean, auto inv_std, auto x, auto gain, auto bias, double eps = 1e-6) {
   detail::check_contiguous(y, mean, inv_std, x, gain, bias);
-  constexpr Index C = detail::SameWidth<detail::SameWidth<x.width, y.width>::value, detail::SameWidth<gain.width, bias.width>::value>::value;
+  constexpr Index C =
+      detail::SameWidth<detail::SameWidth<x.width, y.width>::value, detail::SameWidth<gain.width, bias.width>::value>::value;
   using Sum = sum_of<decltype(x)>;
   using Out = value_of<decltype(y)>;
   check_rows("layer norm", x, y);
@@ -21,17 +22,20 @@ void layer_norm_forward(Context& ctx, auto y, auto mean, auto inv_std, auto x, a
       const auto* const in = x.data + r * C;
       auto* const out = y.data + r * C;
       const Sum centre = detail::lane_sum<Sum>(C, [in](Index c) { return Sum(in[c]); }) / static_cast<Sum>(C);
-      const Sum squares = detail::lane_sum<Sum>(C, [in, centre](Index c) { return (Sum(in[c]) - centre) * (Sum(in[c]) - centre); });
+      const Sum squares =
+          detail::lane_sum<Sum>(C, [in, centre](Index c) { return (Sum(in[c]) - centre) * (Sum(in[c]) - centre); });
       const Sum inverse = 1 / std::sqrt(squares / static_cast<Sum>(C) + static_cast<Sum>(eps));
       mean.data[r] = static_cast<value_of<decltype(mean)>>(centre);
       inv_std.data[r] = static_cast<value_of<decltype(inv_std)>>(inverse);
       if (!gain.data && !bias.data)
         for (Index c = 0; c < C; ++c) out[c] = static_cast<Out>((Sum(in[c]) - centre) * inverse);
       else if (gain.data && bias.data)
-        for (Index c = 0; c < C; ++c) out[c] = static_cast<Out>((Sum(in[c]) - centre) * inverse * Sum(gain.data[c]) + Sum(bias.data[c]));
+        for (Index c = 0; c < C; ++c)
+          out[c] = static_cast<Out>((Sum(in[c]) - centre) * inverse * Sum(gain.data[c]) + Sum(bias.data[c]));
       else
         for (Index c = 0; c < C; ++c)
-          out[c] = static_cast<Out>((Sum(in[c]) - centre) * inverse * (gain.data ? Sum(gain.data[c]) : Sum(1)) + (bias.data ? Sum(bias.data[c]) : Sum(0)));
+          out[c] = static_cast<Out>((Sum(in[c]) - centre) * inverse * (gain.data ? Sum(gain.data[c]) : Sum(1)) +
+                                    (bias.data ? Sum(bias.data[c]) : Sum(0)));
     }
   });
 }
@@ -39,7 +43,8 @@ void layer_norm_forward(Context& ctx, auto y, auto mean, auto inv_std, auto x, a
 void layer_norm_backward(Context& ctx, auto dx /* = */, auto dgain /* += */, auto dbias /* += */, auto dy, auto x, auto mean,
                          auto inv_std, auto gain) {
   detail::check_contiguous(dx, dgain, dbias, dy, x, mean, inv_std, gain);
-  constexpr Index C = detail::SameWidth<detail::SameWidth<x.width, dy.width>::value, detail::SameWidth<gain.width, dx.width>::value>::value;
+  constexpr Index C =
+      detail::SameWidth<detail::SameWidth<x.width, dy.width>::value, detail::SameWidth<gain.width, dx.width>::value>::value;
   static_assert(detail::SameWidth<detail::SameWidth<dgain.width, dbias.width>::value, C>::value == C);
   using Sum = sum_of<decltype(x)>;
   check_rows("layer norm backward", x, dy);
@@ -72,7 +77,8 @@ void layer_norm_backward(Context& ctx, auto dx /* = */, auto dgain /* += */, aut
         const Sum level = detail::lane_sum<Sum>(C, [=](Index c) { return h(g, c); }) / static_cast<Sum>(C);
         const Sum along = detail::lane_sum<Sum>(C, [=](Index c) { return h(g, c) * (Sum(in[c]) - centre); });
         const Sum back = along * inverse * inverse / static_cast<Sum>(C);
-        for (Index c = 0; c < C; ++c) out[c] = static_cast<value_of<decltype(dx)>>(inverse * (h(g, c) - level - (Sum(in[c]) - centre) * back));
+        for (Index c = 0; c < C; ++c)
+          out[c] = static_cast<value_of<decltype(dx)>>(inverse * (h(g, c) - level - (Sum(in[c]) - centre) * back));
       }
     });
   };

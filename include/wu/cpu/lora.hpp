@@ -29,14 +29,16 @@ void transpose_scaled(T* to, const T* from, T scale) {
 template <class F>
 void each_adapted_run(Index begin, Index end, Index rows, std::span<const Index> which, F&& f) {
   for (Index r = begin; r < end;) {
-    const Index sample = r / rows, k = which[static_cast<std::size_t>(sample)], count = std::min(end, (sample + 1) * rows) - r;
+    const Index sample = r / rows, k = which[static_cast<std::size_t>(sample)],
+                count = std::min(end, (sample + 1) * rows) - r;
     if (k != no_adapter) f(r, count, k);
     r += count;
   }
 }
 }  // namespace detail
 
-void lora_forward(Context& ctx, Workspace& ws, auto y /* += */, auto xa, auto x, auto adapter, std::span<const Index> which, double scale)
+void lora_forward(Context& ctx, Workspace& ws, auto y /* += */, auto xa, auto x, auto adapter, std::span<const Index> which,
+                  double scale)
   requires has_product<value_of<decltype(x)>>
 {
   detail::check_contiguous(y, xa, x);
@@ -56,7 +58,8 @@ void lora_forward(Context& ctx, Workspace& ws, auto y /* += */, auto xa, auto x,
       if (count < detail::lora_few_rows && transposed != k) {
         auto product = matrix(xa.data + r * R, count, R, R);
         product.noalias() = matrix(x.data + r * In, count, In, In) * matrix(A, R, In, In).transpose();
-        matrix(y.data + r * Out, count, Out, Out).noalias() += static_cast<T>(scale) * product * matrix(B, Out, R, R).transpose();
+        matrix(y.data + r * Out, count, Out, Out).noalias() +=
+            static_cast<T>(scale) * product * matrix(B, Out, R, R).transpose();
         return;
       }
       if (transposed != k) {
@@ -73,8 +76,8 @@ void lora_forward(Context& ctx, Workspace& ws, auto y /* += */, auto xa, auto x,
   });
 }
 
-void lora_backward(Context& ctx, Workspace& ws, auto dx /* += */, auto dadapter /* += */, auto dy, auto x, auto xa, auto adapter,
-                   std::span<const Index> which, double scale)
+void lora_backward(Context& ctx, Workspace& ws, auto dx /* += */, auto dadapter /* += */, auto dy, auto x, auto xa,
+                   auto adapter, std::span<const Index> which, double scale)
   requires has_product<value_of<decltype(x)>>
 {
   detail::check_contiguous(dx, dy, x, xa);
@@ -102,27 +105,32 @@ void lora_backward(Context& ctx, Workspace& ws, auto dx /* += */, auto dadapter 
   // One item is a few columns of one adapter's dA or of the transpose of its dB.
   constexpr Index pieces_A = (In + detail::lora_columns - 1) / detail::lora_columns;
   constexpr Index pieces_B = (Out + detail::lora_columns - 1) / detail::lora_columns, pieces = pieces_A + pieces_B;
-  ctx.split(dadapter.count * pieces, x.rows() / dadapter.count * R * detail::lora_columns, [&](int thread, Index begin, Index end) {
-    T* const dBt = transposed + thread * R * Out;
-    for (Index k = begin / pieces; k * pieces < end; ++k) {
-      const Index from = std::max(begin - k * pieces, Index{0}), to = std::min(end - k * pieces, pieces);
-      T *const dA = dadapter.A + k * dadapter.stride, *const dB = dadapter.B + k * dadapter.stride;
-      std::fill_n(dBt, R * Out, T(0));
-      for (std::size_t sample = 0; sample < which.size(); ++sample) {
-        if (which[sample] != k) continue;
-        const Index first = static_cast<Index>(sample) * rows;
-        for (Index s = first; s < first + rows; s += detail::lora_block) {
-          const Index block = std::min(detail::lora_block, first + rows - s);
-          for (Index piece = from; piece < to; ++piece) {
-            if (piece < pieces_A) skinny_reduce<R, In, detail::lora_columns, T>(dA, piece, g + s * R, x.data + s * In, block);
-            else skinny_reduce<R, Out, detail::lora_columns, T>(dBt, piece - pieces_A, xa.data + s * R, dy.data + s * Out, block);
-          }
-        }
-      }
-      for (Index o = std::max(from - pieces_A, Index{0}) * detail::lora_columns; o < std::min((to - pieces_A) * detail::lora_columns, Out); ++o)
-        for (Index j = 0; j < R; ++j) dB[o * R + j] += static_cast<T>(scale) * dBt[j * Out + o];
-    }
-  });
+  ctx.split(dadapter.count * pieces, x.rows() / dadapter.count * R * detail::lora_columns,
+            [&](int thread, Index begin, Index end) {
+              T* const dBt = transposed + thread * R * Out;
+              for (Index k = begin / pieces; k * pieces < end; ++k) {
+                const Index from = std::max(begin - k * pieces, Index{0}), to = std::min(end - k * pieces, pieces);
+                T *const dA = dadapter.A + k * dadapter.stride, *const dB = dadapter.B + k * dadapter.stride;
+                std::fill_n(dBt, R * Out, T(0));
+                for (std::size_t sample = 0; sample < which.size(); ++sample) {
+                  if (which[sample] != k) continue;
+                  const Index first = static_cast<Index>(sample) * rows;
+                  for (Index s = first; s < first + rows; s += detail::lora_block) {
+                    const Index block = std::min(detail::lora_block, first + rows - s);
+                    for (Index piece = from; piece < to; ++piece) {
+                      if (piece < pieces_A)
+                        skinny_reduce<R, In, detail::lora_columns, T>(dA, piece, g + s * R, x.data + s * In, block);
+                      else
+                        skinny_reduce<R, Out, detail::lora_columns, T>(dBt, piece - pieces_A, xa.data + s * R,
+                                                                       dy.data + s * Out, block);
+                    }
+                  }
+                }
+                for (Index o = std::max(from - pieces_A, Index{0}) * detail::lora_columns;
+                     o < std::min((to - pieces_A) * detail::lora_columns, Out); ++o)
+                  for (Index j = 0; j < R; ++j) dB[o * R + j] += static_cast<T>(scale) * dBt[j * Out + o];
+              }
+            });
 }
 
 }  // namespace wu::cpu

@@ -43,10 +43,12 @@ double mse_forward(Context& ctx, View<double, dyn> per_sample, auto prediction, 
 
 void mse_backward(Context& ctx, auto dprediction /* = */, auto prediction, auto target, std::span<const double> weight) {
   detail::check_contiguous(dprediction, prediction, target);
-  static_assert(detail::SameWidth<detail::SameWidth<prediction.width, target.width>::value, dprediction.width>::value == target.width);
+  static_assert(detail::SameWidth<detail::SameWidth<prediction.width, target.width>::value, dprediction.width>::value ==
+                target.width);
   using Sum = sum_of<decltype(prediction)>;
   detail::check_sizes("mean squared error backward", target.size(), prediction.size());
-  const Index samples = static_cast<Index>(weight.size()), count = detail::sample_values("mean squared error backward", target.size(), samples);
+  const Index samples = static_cast<Index>(weight.size()),
+              count = detail::sample_values("mean squared error backward", target.size(), samples);
   if (!dprediction.data) return;
   detail::check_sizes("mean squared error backward", target.size(), dprediction.size());
   ctx.split(target.size(), 1, [=](int, Index begin, Index end) {
@@ -56,7 +58,8 @@ void mse_backward(Context& ctx, auto dprediction /* = */, auto prediction, auto 
     for (Index first = begin, s = begin / count; first < end; first = ++s * count) {
       const Index last = std::min(end, (s + 1) * count);
       const Sum factor = static_cast<Sum>(2 * weight[static_cast<std::size_t>(s)] / static_cast<double>(count));
-      for (Index k = first; k < last; ++k) d[k] = static_cast<value_of<decltype(dprediction)>>((Sum(p[k]) - Sum(t[k])) * factor);
+      for (Index k = first; k < last; ++k)
+        d[k] = static_cast<value_of<decltype(dprediction)>>((Sum(p[k]) - Sum(t[k])) * factor);
     }
   });
 }

@@ -9,7 +9,8 @@ namespace wu::cpu {
 
 void modulate_forward(Context& ctx, auto y, auto x, auto shift, auto scale) {
   detail::check_contiguous(y, x);
-  constexpr Index C = detail::SameWidth<detail::SameWidth<x.width, y.width>::value, detail::SameWidth<shift.width, scale.width>::value>::value;
+  constexpr Index C = detail::SameWidth<detail::SameWidth<x.width, y.width>::value,
+                                        detail::SameWidth<shift.width, scale.width>::value>::value;
   using Sum = sum_of<decltype(x)>;
   check_rows("modulate", x, y);
   check_rows("modulate", shift, scale);
@@ -25,9 +26,11 @@ void modulate_forward(Context& ctx, auto y, auto x, auto shift, auto scale) {
   });
 }
 
-void modulate_backward(Context& ctx, auto dx /* = */, auto dshift /* = */, auto dscale /* = */, auto dy, auto x, auto scale) {
+void modulate_backward(Context& ctx, auto dx /* = */, auto dshift /* = */, auto dscale /* = */, auto dy, auto x,
+                       auto scale) {
   detail::check_contiguous(dx, dy, x);
-  constexpr Index C = detail::SameWidth<detail::SameWidth<x.width, dy.width>::value, detail::SameWidth<dx.width, scale.width>::value>::value;
+  constexpr Index C =
+      detail::SameWidth<detail::SameWidth<x.width, dy.width>::value, detail::SameWidth<dx.width, scale.width>::value>::value;
   static_assert(detail::SameWidth<detail::SameWidth<dshift.width, dscale.width>::value, C>::value == C);
   using Sum = sum_of<decltype(x)>;
   check_rows("modulate backward", x, dy);
@@ -71,7 +74,8 @@ void gated_add_forward(Context& ctx, auto y /* += */, auto h, auto gate) {
 
 void gated_add_backward(Context& ctx, auto dh /* = */, auto dgate /* = */, auto dy, auto h, auto gate) {
   detail::check_contiguous(dh, dy, h);
-  constexpr Index C = detail::SameWidth<detail::SameWidth<h.width, dy.width>::value, detail::SameWidth<dh.width, gate.width>::value>::value;
+  constexpr Index C =
+      detail::SameWidth<detail::SameWidth<h.width, dy.width>::value, detail::SameWidth<dh.width, gate.width>::value>::value;
   static_assert(detail::SameWidth<dgate.width, C>::value == C);
   using Sum = sum_of<decltype(h)>;
   check_rows("gated add backward", h, dy);

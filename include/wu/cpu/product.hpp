@@ -24,7 +24,8 @@ inline constexpr Index product_slice = 256;
 
 /// Rows x (Vectors registers) of C.
 template <class T, Index Lane, Index Rows, Index Vectors>
-[[gnu::always_inline]] inline void product_block(T* C, Index c_row, const T* A, Index a_row, Index a_column, const T* B, Index b_row, Index K, bool add) {
+[[gnu::always_inline]] inline void product_block(T* C, Index c_row, const T* A, Index a_row, Index a_column, const T* B,
+                                                 Index b_row, Index K, bool add) {
   using V = typename Lanes<T, Lane>::type;
   V sum[Rows][Vectors];
   for (Index r = 0; r < Rows; ++r)
@@ -43,10 +44,12 @@ template <class T, Index Lane, Index Rows, Index Vectors>
 
 /// All rows of one strip of columns.
 template <class T, Index Lane, Index Vectors>
-void product_strip(T* C, Index c_row, const T* A, Index a_row, Index a_column, const T* B, Index b_row, Index M, Index K, bool add) {
+void product_strip(T* C, Index c_row, const T* A, Index a_row, Index a_column, const T* B, Index b_row, Index M, Index K,
+                   bool add) {
   Index m = 0;
   auto rows = [&]<Index Rows>(std::integral_constant<Index, Rows>) {
-    for (; m + Rows <= M; m += Rows) product_block<T, Lane, Rows, Vectors>(C + m * c_row, c_row, A + m * a_row, a_row, a_column, B, b_row, K, add);
+    for (; m + Rows <= M; m += Rows)
+      product_block<T, Lane, Rows, Vectors>(C + m * c_row, c_row, A + m * a_row, a_row, a_column, B, b_row, K, add);
   };
   rows(std::integral_constant<Index, product_rows>{});
   if constexpr (product_rows > 4) rows(std::integral_constant<Index, 4>{});
@@ -54,13 +57,16 @@ void product_strip(T* C, Index c_row, const T* A, Index a_row, Index a_column, c
 }
 
 template <class T, Index Lane, Index N, Index From>
-void product_columns(T* C, Index c_row, const T* A, Index a_row, Index a_column, const T* B, Index b_row, Index M, Index K, bool add) {
+void product_columns(T* C, Index c_row, const T* A, Index a_row, Index a_column, const T* B, Index b_row, Index M, Index K,
+                     bool add) {
   constexpr Index left = (N - From) / Lane, vectors = std::min(left, product_vectors);
   if constexpr (vectors > 0) {
     constexpr Index strips = left / vectors, width = vectors * Lane;
     for (Index s = 0; s < strips; ++s)
-      product_strip<T, Lane, vectors>(C + From + s * width, c_row, A, a_row, a_column, B + From + s * width, b_row, M, K, add);
-    if constexpr (From + strips * width < N) product_columns<T, Lane, N, From + strips * width>(C, c_row, A, a_row, a_column, B, b_row, M, K, add);
+      product_strip<T, Lane, vectors>(C + From + s * width, c_row, A, a_row, a_column, B + From + s * width, b_row, M, K,
+                                      add);
+    if constexpr (From + strips * width < N)
+      product_columns<T, Lane, N, From + strips * width>(C, c_row, A, a_row, a_column, B, b_row, M, K, add);
   } else if constexpr (From < N) product_columns<T, Lane / 2, N, From>(C, c_row, A, a_row, a_column, B, b_row, M, K, add);
 }
 
@@ -68,10 +74,12 @@ void product_columns(T* C, Index c_row, const T* A, Index a_row, Index a_column,
 
 /// add: C += A B, else C = A B.   A(m, k) = A[m a_row + k a_column], B: (K, N), C: (M, N).
 template <Index N, class T>
-void product(T* C, Index c_row, const T* A, Index a_row, Index a_column, const T* B, Index b_row, Index M, Index K, bool add) {
+void product(T* C, Index c_row, const T* A, Index a_row, Index a_column, const T* B, Index b_row, Index M, Index K,
+             bool add) {
   for (Index k = 0; k == 0 || k < K; k += detail::product_slice)
-    detail::product_columns<T, detail::register_bytes / static_cast<Index>(sizeof(T)), N, 0>(C, c_row, A + k * a_column, a_row, a_column, B + k * b_row, b_row, M,
-                                                                                           std::min(detail::product_slice, K - k), add || k > 0);
+    detail::product_columns<T, detail::register_bytes / static_cast<Index>(sizeof(T)), N, 0>(
+        C, c_row, A + k * a_column, a_row, a_column, B + k * b_row, b_row, M, std::min(detail::product_slice, K - k),
+        add || k > 0);
 }
 
 /// to (Columns, rows) = from (rows, Columns) transposed.

@@ -14,13 +14,15 @@ using namespace wu::detail;
 void pool_forward(Context& ctx, auto coarse /* = */, auto fine) {
   detail::check_contiguous(coarse, fine);
   const Index F = detail::resample_factor("pool", fine, coarse);
-  ctx.split(coarse.rows(), F * F * fine.width, [&](int, Index begin, Index end) { detail::pool_cells(coarse, fine, F, begin, end); });
+  ctx.split(coarse.rows(), F * F * fine.width,
+            [&](int, Index begin, Index end) { detail::pool_cells(coarse, fine, F, begin, end); });
 }
 
 void pool_backward(Context& ctx, auto dfine /* = */, auto dcoarse) {
   detail::check_contiguous(dfine, dcoarse);
   const Index F = detail::resample_factor("pool backward", dfine, dcoarse);
-  ctx.split(dcoarse.rows(), F * F * dfine.width, [&](int, Index begin, Index end) { detail::spread_cells(dfine, dcoarse, F, begin, end); });
+  ctx.split(dcoarse.rows(), F * F * dfine.width,
+            [&](int, Index begin, Index end) { detail::spread_cells(dfine, dcoarse, F, begin, end); });
 }
 
 void upsample_forward(Context& ctx, auto fine /* = */, auto coarse) {
@@ -35,7 +37,8 @@ void upsample_backward(Context& ctx, auto dcoarse /* = */, auto dfine) {
   constexpr Index C = detail::SameWidth<dfine.width, dcoarse.width>::value;
   using Sum = sum_of<decltype(dcoarse)>;
   using Out = value_of<decltype(dcoarse)>;
-  const Index F = detail::resample_factor("upsample backward", dfine, dcoarse), height = dcoarse.extent(1), width = dcoarse.extent(2);
+  const Index F = detail::resample_factor("upsample backward", dfine, dcoarse), height = dcoarse.extent(1),
+              width = dcoarse.extent(2);
   // Down the columns a coarse line gathers from the fine ones between its neighbours; what it gathered is scattered along the line.
   Sum* const lines = ctx.scratch<Sum>(ctx.threads() * width * C);
   ctx.split(dcoarse.extent(0) * height, width * F * F * C, [&](int thread, Index begin, Index end) {

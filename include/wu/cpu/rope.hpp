@@ -21,8 +21,9 @@ void rotate_vectors(T* slice, const T* cos, const T* sin, Index from, Index widt
     for (Index head = 0; head < C; head += D) {
       T* const at = slice + head + from;
       const V x = load<V>(at);
-      const V swapped = [&]<int... j>(std::integer_sequence<int, j...>) { return __builtin_shufflevector(x, x, (j ^ 1)...); }(
-          std::make_integer_sequence<int, static_cast<int>(W)>{});
+      const V swapped = [&]<int... j>(std::integer_sequence<int, j...>) {
+        return __builtin_shufflevector(x, x, (j ^ 1)...);
+      }(std::make_integer_sequence<int, static_cast<int>(W)>{});
       store(at, V(x * c + swapped * s));
     }
   }
@@ -45,8 +46,8 @@ void rotate(Context& ctx, auto x, const Rotary<T, N>& rotary) {
         T* slice = x.row(r);
         for (std::size_t a = 0; a < N; ++a) {
           const RotaryAxis& axis = rotary.axes[a];
-          rotate_vectors<Sign, x.width, D, std::max<Index>(2, lanes<T, D>)>(slice, rotary.cos[a] + position[a] * axis.width,
-                                                                           rotary.sin[a] + position[a] * axis.width, 0, axis.width);
+          rotate_vectors<Sign, x.width, D, std::max<Index>(2, lanes<T, D>)>(
+              slice, rotary.cos[a] + position[a] * axis.width, rotary.sin[a] + position[a] * axis.width, 0, axis.width);
           slice += axis.width;
           if (++since[a] == axis.divisor) {
             since[a] = 0;

@@ -24,7 +24,8 @@ struct ShortGroup {
   Index count;
 
   ShortGroup(const auto& k, const auto& v, const AttentionRows& rows, Index base, Index column) : count(rows.key.size()) {
-    for (Index c = 0; c < D; ++c) key_lanes[static_cast<std::size_t>(c)].setZero(), value_lanes[static_cast<std::size_t>(c)].setZero();
+    for (Index c = 0; c < D; ++c)
+      key_lanes[static_cast<std::size_t>(c)].setZero(), value_lanes[static_cast<std::size_t>(c)].setZero();
     for (Index j = 0; j < count; ++j) {
       const Index row = base + rows.key(j);
       key[static_cast<std::size_t>(j)] = k.row(row) + column;
@@ -78,8 +79,8 @@ void short_attention_forward(Context& ctx, auto out, auto lse, auto q, auto k, a
 }
 
 template <Index D>
-void short_attention_backward(Context& ctx, auto dq /* = */, auto dk /* = */, auto dv /* = */, auto dout, auto out, auto lse, auto q, auto k, auto v,
-                              const AttentionRows& rows) {
+void short_attention_backward(Context& ctx, auto dq /* = */, auto dk /* = */, auto dv /* = */, auto dout, auto out, auto lse,
+                              auto q, auto k, auto v, const AttentionRows& rows) {
   constexpr Index heads = q.width / D;
   using T = value_of<decltype(q)>;
   using Group = ShortGroup<T, D>;
@@ -90,13 +91,15 @@ void short_attention_backward(Context& ctx, auto dq /* = */, auto dk /* = */, au
       const Index column = item % heads * D, base = rows.query_group(item / heads), base_k = rows.key_group(item / heads);
       const Group group(k, v, rows, base_k, column);
       std::array<Row, short_keys> sum_k, sum_v;
-      for (Index j = 0; j < group.count; ++j) sum_k[static_cast<std::size_t>(j)].setZero(), sum_v[static_cast<std::size_t>(j)].setZero();
+      for (Index j = 0; j < group.count; ++j)
+        sum_k[static_cast<std::size_t>(j)].setZero(), sum_v[static_cast<std::size_t>(j)].setZero();
       for (Index i = 0; i < queries; ++i) {
         const Index r = base + rows.query(i);
         const Eigen::Map<const Row> query(q.row(r) + column), g(dout.row(r) + column), mixed(out.row(r) + column);
         const typename Group::Keys p = (group.scores(query.data()) - T(lse.row(r)[item % heads])).exp();
         const T delta = (g * mixed).sum();
-        const typename Group::Keys ds = p * (Group::along(group.value_lanes, g.data()) - delta) / std::sqrt(static_cast<T>(D));
+        const typename Group::Keys ds =
+            p * (Group::along(group.value_lanes, g.data()) - delta) / std::sqrt(static_cast<T>(D));
         for (Index j = 0; j < group.count; ++j) {
           sum_v[static_cast<std::size_t>(j)] += p[j] * g;
           sum_k[static_cast<std::size_t>(j)] += ds[j] * query;

@@ -45,7 +45,9 @@ template <class V, class T>
   return v;
 }
 template <class V, class T>
-[[gnu::always_inline]] inline void store(T* to, const V& v) { std::memcpy(to, &v, sizeof(V)); }
+[[gnu::always_inline]] inline void store(T* to, const V& v) {
+  std::memcpy(to, &v, sizeof(V));
+}
 
 template <Index N>
 using Each = std::make_integer_sequence<Index, N>;
@@ -117,7 +119,8 @@ inline constexpr Index lanes = power_of_two(std::min<Index>(N, register_bytes / 
 template <Index R, Index N, class T>
 void skinny_project(T* p /* = */, const T* x, const T* v, Index rows) {
   detail::in_row_blocks<8>(rows, [&]<Index M>(Index r) {
-    detail::in_blocks<detail::lanes<T, R>, R>([&]<Index W>(Index j) { detail::project_block<M, W, R, N>(p + r * R + j, x + r * N, v + j); });
+    detail::in_blocks<detail::lanes<T, R>, R>(
+        [&]<Index W>(Index j) { detail::project_block<M, W, R, N>(p + r * R + j, x + r * N, v + j); });
   });
 }
 

@@ -60,7 +60,8 @@ struct DiffusionStep {
     const Index per_sample = check("interpolate", x_t, x_0, x_1, t);
     for (std::size_t s = 0; s < t.size(); ++s)
       for (Index k = static_cast<Index>(s) * per_sample; k < static_cast<Index>(s + 1) * per_sample; ++k)
-        x_t[k] = static_cast<value_of<decltype(x_t)>>((1 - t[s]) * static_cast<double>(x_0[k]) + t[s] * static_cast<double>(x_1[k]));
+        x_t[k] = static_cast<value_of<decltype(x_t)>>((1 - t[s]) * static_cast<double>(x_0[k]) +
+                                                      t[s] * static_cast<double>(x_1[k]));
   }
 
   /// The velocity from the network's output. For Predicts::velocity it is the output; source is then not read.
@@ -80,12 +81,13 @@ struct DiffusionStep {
   /// The loss, and its gradient with respect to the network's output (overwritten; null: not wanted). per_sample receives each
   /// sample's mean squared error of the velocity. Where an edit's velocity is held back, near t = 1, it is compared with the path's
   /// held back alike, so that the right edit has no loss at any time.
-  static double loss(auto& ctx, Workspace& ws, auto doutput /* = */, View<double, dyn> per_sample, auto output, auto x_t, auto source, auto x_0, auto x_1,
-                     std::span<const double> t, const Loss& f = {}) {
+  static double loss(auto& ctx, Workspace& ws, auto doutput /* = */, View<double, dyn> per_sample, auto output, auto x_t,
+                     auto source, auto x_0, auto x_1, std::span<const double> t, const Loss& f = {}) {
     const Index count = check("loss", output, x_0, x_1, t), samples = static_cast<Index>(t.size());
     if (per_sample.size() != samples || (doutput.data && doutput.size() != output.size()))
-      throw ShapeError(message("diffusion step, loss: expected one error for each of ", samples, " samples and a gradient of ", output.size(), " values, found ",
-                               per_sample.size(), " and ", doutput.size()));
+      throw ShapeError(message("diffusion step, loss: expected one error for each of ", samples,
+                               " samples and a gradient of ", output.size(), " values, found ", per_sample.size(), " and ",
+                               doutput.size()));
     using T = value_of<decltype(output)>;
     const Workspace::Scope scope(ws);
     const auto v = ws.take<T, dyn, 1>(output.size()), u = ws.take<T, dyn, 1>(output.size());
@@ -104,14 +106,16 @@ struct DiffusionStep {
     }
     if (!doutput.data) return total;
     const View<T, dyn, 1> gradient(doutput.data, count * samples);
-    mse_backward(ctx, gradient, as_const(v), as_const(u), std::span<const double>(weights.data, static_cast<std::size_t>(samples)));
+    mse_backward(ctx, gradient, as_const(v), as_const(u),
+                 std::span<const double>(weights.data, static_cast<std::size_t>(samples)));
     return total;
   }
 
  private:
   static Index check(const char* what, const auto& a, const auto& b, const auto& c, std::span<const double> t) {
     if (t.empty() || a.size() != b.size() || a.size() != c.size() || a.size() % static_cast<Index>(t.size()) != 0)
-      throw ShapeError(message("diffusion step, ", what, ": expected tensors of one size for ", t.size(), " samples, found ", a.size(), ", ", b.size(), " and ", c.size(), " values"));
+      throw ShapeError(message("diffusion step, ", what, ": expected tensors of one size for ", t.size(), " samples, found ",
+                               a.size(), ", ", b.size(), " and ", c.size(), " values"));
     return a.size() / static_cast<Index>(t.size());
   }
 };

@@ -25,7 +25,10 @@ struct AdaptedExperts {
   static_assert(Experts > 0, "AdaptedExperts: the number of experts must be positive");
   static constexpr std::size_t count = sizeof...(Modules);
   static constexpr void list(auto&& add) {
-    (Modules::list([&](std::string_view name, std::string_view, Index in, Index out, Index) { add(GroupName.view(), name, in, out, Experts); }), ...);
+    (Modules::list([&](std::string_view name, std::string_view, Index in, Index out, Index) {
+       add(GroupName.view(), name, in, out, Experts);
+     }),
+     ...);
   }
 };
 
@@ -46,15 +49,17 @@ struct AdaptedModule {
 template <Index Layers, class... Modules>
 struct AdaptedLayers {
   static_assert(Layers > 0, "AdaptedLayers: a backbone has at least one layer");
-  static_assert(sizeof...(Modules) > 0, "AdaptedLayers: the list of adapted modules is empty; name at least one wu::Adapted");
+  static_assert(sizeof...(Modules) > 0,
+                "AdaptedLayers: the list of adapted modules is empty; name at least one wu::Adapted");
   static constexpr Index layers = Layers;
   static constexpr std::size_t module_count = (std::size_t{0} + ... + Modules::count);
   static constexpr std::array<AdaptedModule, module_count> modules = [] {
     std::array<AdaptedModule, module_count> all{};
     std::size_t n = 0;
     (Modules::list([&](std::string_view group, std::string_view sub, Index in, Index out, Index experts) {
-      all[n++] = {group, sub, in, out, experts};
-    }), ...);
+       all[n++] = {group, sub, in, out, experts};
+     }),
+     ...);
     return all;
   }();
   static constexpr bool names_differ = [] {
@@ -72,6 +77,7 @@ struct AdaptedLayers {
   }();
 };
 
-template <class Shape> inline constexpr Index gcd_width = Shape::gcd_width;
+template <class Shape>
+inline constexpr Index gcd_width = Shape::gcd_width;
 
 }  // namespace wu

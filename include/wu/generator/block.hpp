@@ -36,9 +36,11 @@ template <class... Attentions>
 struct BlockOrder {};
 
 /// The order and the names of the released checkpoint: over layers, then within a layer.
-using ReleasedOrder = BlockOrder<FactorizedAttention<"self_attn_n", "layer">, FactorizedAttention<"self_attn_hw", "token", "rank">>;
+using ReleasedOrder =
+    BlockOrder<FactorizedAttention<"self_attn_n", "layer">, FactorizedAttention<"self_attn_hw", "token", "rank">>;
 /// The paper's order: within a layer, then over layers.
-using PaperOrder = BlockOrder<FactorizedAttention<"self_attn_hw", "token", "rank">, FactorizedAttention<"self_attn_n", "layer">>;
+using PaperOrder =
+    BlockOrder<FactorizedAttention<"self_attn_hw", "token", "rank">, FactorizedAttention<"self_attn_n", "layer">>;
 
 template <class Order, class G, Index C, Index HeadWidth>
 struct GeneratorBlock;
@@ -103,7 +105,8 @@ struct GeneratorBlock<BlockOrder<Attentions...>, G, C, HeadWidth> {
     const auto norm = [&](Index n) { return wide(n) + Workspace::bytes_of<accumulator_t<T>>(n); };
     const std::size_t self = norm(x_rows) + Cross::template saved_bytes<T>(x_rows, x_rows) + wide(x_rows);
     const std::size_t cross = norm(rows) + Cross::template saved_bytes<T>(rows, condition_rows) + wide(rows);
-    return self_count * self + (x_rows != rows ? wide(rows) : 0) + cross + norm(rows) + Hidden::template saved_bytes<T>(rows);
+    return self_count * self + (x_rows != rows ? wide(rows) : 0) + cross + norm(rows) +
+           Hidden::template saved_bytes<T>(rows);
   }
 
   /// x: as many rows as y, or those of one sample, which then stands for every sample.
@@ -111,7 +114,8 @@ struct GeneratorBlock<BlockOrder<Attentions...>, G, C, HeadWidth> {
   static Saved<T> forward(auto& ctx, Workspace& ws, View<T, dyn, C> y, View<const T, dyn, C> x, View<const T, dyn, C> u,
                           const Parameters<const T>& p, const auto& shared) {
     if (x.rows() != y.rows() && x.rows() != G::size)
-      throw ShapeError(message("generator block: expected ", y.rows(), " rows or one sample's ", G::size, ", found ", x.rows()));
+      throw ShapeError(
+          message("generator block: expected ", y.rows(), " rows or one sample's ", G::size, ", found ", x.rows()));
     const bool one = x.rows() != y.rows();
     Saved<T> s;
     auto norm = [&](std::size_t k) {
@@ -125,11 +129,14 @@ struct GeneratorBlock<BlockOrder<Attentions...>, G, C, HeadWidth> {
       const auto normed = norm(K);
       const auto next = ws.take<T, dyn, C>(x.rows());
       const auto& rotary = std::get<K>(shared.rotary);
-      s.self[K] = Cross::template forward<T>(ctx, ws, next, normed, normed, p.self[K], rotary, rotary, (one ? shared.rows_of_one : shared.rows)[K]);
+      s.self[K] = Cross::template forward<T>(ctx, ws, next, normed, normed, p.self[K], rotary, rotary,
+                                             (one ? shared.rows_of_one : shared.rows)[K]);
       add(ctx, next, x);
       x = next;
     };
-    [&]<std::size_t... K>(std::index_sequence<K...>) { (self(std::integral_constant<std::size_t, K>{}), ...); }(std::make_index_sequence<self_count>{});
+    [&]<std::size_t... K>(std::index_sequence<K...>) {
+      (self(std::integral_constant<std::size_t, K>{}), ...);
+    }(std::make_index_sequence<self_count>{});
     if (one) {
       const auto copies = ws.take<T, dyn, C>(y.rows());
       broadcast_rows_forward(ctx, copies, x);
@@ -138,7 +145,8 @@ struct GeneratorBlock<BlockOrder<Attentions...>, G, C, HeadWidth> {
     {
       const auto normed = norm(self_count);
       const auto next = ws.take<T, dyn, C>(x.rows());
-      s.cross = Cross::template forward<T>(ctx, ws, next, normed, u, p.cross, shared.cross_q, shared.cross_k, shared.cross_rows);
+      s.cross =
+          Cross::template forward<T>(ctx, ws, next, normed, u, p.cross, shared.cross_q, shared.cross_k, shared.cross_rows);
       add(ctx, next, x);
       x = next;
     }
@@ -149,8 +157,8 @@ struct GeneratorBlock<BlockOrder<Attentions...>, G, C, HeadWidth> {
 
   /// dx comes in as the gradient of y and goes out as the gradient of x, in its first rows where x was one sample; du is added to.
   template <class T>
-  static void backward(auto& ctx, Workspace& ws, View<T, dyn, C> dx /* in: dy, out: dx */, View<T, dyn, C> du /* += */, const Parameters<T>& dp,
-                       const Saved<T>& s, const Parameters<const T>& p, const auto& shared) {
+  static void backward(auto& ctx, Workspace& ws, View<T, dyn, C> dx /* in: dy, out: dx */, View<T, dyn, C> du /* += */,
+                       const Parameters<T>& dp, const Saved<T>& s, const Parameters<const T>& p, const auto& shared) {
     const Workspace::Scope scope(ws);
     auto dnormed = ws.take<T, dyn, C>(dx.rows()), part = ws.take<T, dyn, C>(dx.rows());
     auto through_norm = [&](std::size_t k) {
@@ -159,7 +167,8 @@ struct GeneratorBlock<BlockOrder<Attentions...>, G, C, HeadWidth> {
     };
     Hidden::template backward<T>(ctx, ws, dnormed, dp.feed_forward, dx, s.hidden, p.feed_forward);
     through_norm(self_count + 1);
-    Cross::template backward<T>(ctx, ws, dnormed, du, dp.cross, dx, s.cross, p.cross, shared.cross_q, shared.cross_k, shared.cross_rows);
+    Cross::template backward<T>(ctx, ws, dnormed, du, dp.cross, dx, s.cross, p.cross, shared.cross_q, shared.cross_k,
+                                shared.cross_rows);
     through_norm(self_count);
     const bool one = s.x[0].rows() != dx.rows();
     if (one) {  // the copies' gradients add up
@@ -169,10 +178,13 @@ struct GeneratorBlock<BlockOrder<Attentions...>, G, C, HeadWidth> {
     }
     auto self = [&]<std::size_t K>(std::integral_constant<std::size_t, K>) {
       const auto& rotary = std::get<K>(shared.rotary);
-      Cross::template backward<T>(ctx, ws, dnormed, View<T, dyn, C>(), dp.self[K], dx, s.self[K], p.self[K], rotary, rotary, (one ? shared.rows_of_one : shared.rows)[K]);
+      Cross::template backward<T>(ctx, ws, dnormed, View<T, dyn, C>(), dp.self[K], dx, s.self[K], p.self[K], rotary, rotary,
+                                  (one ? shared.rows_of_one : shared.rows)[K]);
       through_norm(K);
     };
-    [&]<std::size_t... K>(std::index_sequence<K...>) { (self(std::integral_constant<std::size_t, self_count - 1 - K>{}), ...); }(std::make_index_sequence<self_count>{});
+    [&]<std::size_t... K>(std::index_sequence<K...>) {
+      (self(std::integral_constant<std::size_t, self_count - 1 - K>{}), ...);
+    }(std::make_index_sequence<self_count>{});
   }
 };
 

@@ -14,11 +14,26 @@
 
 namespace wu {
 
-template <Index C> struct Width { static constexpr Index value = C; };
-template <Index D> struct HeadWidth { static constexpr Index value = D; };
-template <Index N> struct Blocks { static constexpr Index value = N; };
-template <Index A> struct JoinedRanks { static constexpr Index value = A; };
-template <Index I> struct ConditionWidth { static constexpr Index value = I; };
+template <Index C>
+struct Width {
+  static constexpr Index value = C;
+};
+template <Index D>
+struct HeadWidth {
+  static constexpr Index value = D;
+};
+template <Index N>
+struct Blocks {
+  static constexpr Index value = N;
+};
+template <Index A>
+struct JoinedRanks {
+  static constexpr Index value = A;
+};
+template <Index I>
+struct ConditionWidth {
+  static constexpr Index value = I;
+};
 
 /// How the cross attention numbers its positions.
 enum class CrossRotary {
@@ -27,7 +42,8 @@ enum class CrossRotary {
 };
 
 /// A generator for the adapters that `TokensType` (Tokenizer<Rank, D>::of<Shape>) describes.
-template <class TokensType, class W, class HW, class NB, class JR, class CW, class Order = ReleasedOrder, CrossRotary Positions = CrossRotary::released>
+template <class TokensType, class W, class HW, class NB, class JR, class CW, class Order = ReleasedOrder,
+          CrossRotary Positions = CrossRotary::released>
 struct Generator {
   using Tokens = TokensType;
   static constexpr Index n = Tokens::layers, h = Tokens::tokens_per_layer, r = Tokens::rank, d = Tokens::token_width;
@@ -46,7 +62,8 @@ struct Generator {
   static constexpr std::size_t cross_axes = Positions == CrossRotary::paper ? 3 : 2;
   /// The cross attention's rotary axes; a condition's rows are numbered from max(h, w) on.
   static constexpr std::array<RotaryAxis, cross_axes> query_axes = [] {
-    if constexpr (Positions == CrossRotary::paper) return std::array{RotaryAxis{D / 2, h * w, n, 0}, RotaryAxis{D / 4, w, h, 0}, RotaryAxis{D / 4, 1, w, 0}};
+    if constexpr (Positions == CrossRotary::paper)
+      return std::array{RotaryAxis{D / 2, h * w, n, 0}, RotaryAxis{D / 4, w, h, 0}, RotaryAxis{D / 4, 1, w, 0}};
     else return std::array{RotaryAxis{D / 2, h * w, n, 0}, RotaryAxis{D / 2, 1, h * w, 0}};
   }();
   static constexpr std::array<RotaryAxis, cross_axes> key_axes(Index condition_length) {
@@ -97,13 +114,18 @@ struct Generator {
     constexpr double total() const { return linear + self_attention + cross_attention; }
   };
   static constexpr Operations operations(Index batch, Index condition_length) {
-    const double b = static_cast<double>(batch), L = static_cast<double>(condition_length), p = static_cast<double>(positions);
+    const double b = static_cast<double>(batch), L = static_cast<double>(condition_length),
+                 p = static_cast<double>(positions);
     const double width = static_cast<double>(C), square = 2 * width * width;
     Operations o;
-    const double self = static_cast<double>(Block::self_count), self_blocks = b * static_cast<double>(N - 1) + 1;  // the first block's run once
-    o.linear = b * (2 * L * static_cast<double>(input) * width + static_cast<double>(N) * (p * square * (2 + 8) + L * square * 2) + 2 * p * static_cast<double>(a * c * d)) +
-               self_blocks * p * square * 4 * self;
-    for (std::size_t k = 0; k < Block::self_count; ++k) o.self_attention += self_blocks * 4 * p * width * static_cast<double>(Block::attended(k));
+    const double self = static_cast<double>(Block::self_count),
+                 self_blocks = b * static_cast<double>(N - 1) + 1;  // the first block's run once
+    o.linear =
+        b * (2 * L * static_cast<double>(input) * width + static_cast<double>(N) * (p * square * (2 + 8) + L * square * 2) +
+             2 * p * static_cast<double>(a * c * d)) +
+        self_blocks * p * square * 4 * self;
+    for (std::size_t k = 0; k < Block::self_count; ++k)
+      o.self_attention += self_blocks * 4 * p * width * static_cast<double>(Block::attended(k));
     o.cross_attention = b * static_cast<double>(N) * 4 * p * width * L;
     return o;
   }
@@ -120,11 +142,13 @@ struct Generator {
       ((sum += Rotary<T, Block::template Self<K>::rotary_axes.size()>::bytes(Block::template Self<K>::rotary_axes)), ...);
     }(std::make_index_sequence<Block::self_count>{});
     sum += wide(positions) + norm(positions);  // the prior and its sum
-    for (Index i = 0; i < N; ++i) sum += wide(rows) + Block::template saved_bytes<T>(rows, i == 0 ? positions : rows, condition_rows);
+    for (Index i = 0; i < N; ++i)
+      sum += wide(rows) + Block::template saved_bytes<T>(rows, i == 0 ? positions : rows, condition_rows);
     return sum + norm(rows);  // the last norm
   }
 
-  template <class T> using Shared = typename Block::template Shared<T, cross_axes, cross_axes>;
+  template <class T>
+  using Shared = typename Block::template Shared<T, cross_axes, cross_axes>;
 
   template <class T>
   struct Saved {
@@ -139,18 +163,22 @@ struct Generator {
   /// Writes tokens; what is returned lives in ws until the caller's scope ends. Throws ShapeError if the batch of tokens and
   /// condition differ.
   template <class T>
-  static Saved<T> forward(auto& ctx, Workspace& ws, typename Tokens::template Tokens<T> tokens, View<const T, dyn, dyn, input> condition, const Parameters<const T>& p) {
+  static Saved<T> forward(auto& ctx, Workspace& ws, typename Tokens::template Tokens<T> tokens,
+                          View<const T, dyn, dyn, input> condition, const Parameters<const T>& p) {
     const Index b = condition.extent(0), L = condition.extent(1);
     if (tokens.extent(0) != b || b < 1 || L < 1)
-      throw ShapeError(message("generator: expected tokens for ", b, " conditions of at least one row, found ", tokens.extent(0), " and length ", L));
+      throw ShapeError(message("generator: expected tokens for ", b, " conditions of at least one row, found ",
+                               tokens.extent(0), " and length ", L));
     Saved<T> s;
     s.condition = condition;
-    s.hidden = ws.take<T, dyn, C>(b * L), s.u = ws.take<T, dyn, C>(b * L), s.inv_rms_u = ws.take<accumulator_t<T>, dyn>(b * L);
+    s.hidden = ws.take<T, dyn, C>(b * L), s.u = ws.take<T, dyn, C>(b * L),
+    s.inv_rms_u = ws.take<accumulator_t<T>, dyn>(b * L);
     linear_forward(ctx, s.hidden, condition.flat(), p.hidden_in.weight, p.hidden_in.bias);
     rms_norm_forward(ctx, s.u, s.inv_rms_u, as_const(s.hidden), p.norm_input.weight);
 
     s.shared = share<T>(ws, b, L);
-    s.x = ws.take<T, dyn, C>(positions);  // the same for every sample; the first block copies it when samples begin to differ
+    s.x =
+        ws.take<T, dyn, C>(positions);  // the same for every sample; the first block copies it when samples begin to differ
     s.prior = Start::template forward<T>(ctx, ws, s.x, {p.hw_pos, p.layer_pos}, p.norm_tokens.weight);
     for (std::size_t i = 0; i < static_cast<std::size_t>(N); ++i) {
       const auto y = ws.take<T, dyn, C>(b * positions);
@@ -161,35 +189,43 @@ struct Generator {
     rms_norm_forward(ctx, s.normed, s.inv_rms, as_const(s.x), p.norm_final.weight);
     each_slab(b, [&](Index rows_before, Index count, bool is_A) {
       const auto& out = is_A ? p.proj_out_A : p.proj_out_B;
-      linear_forward(ctx, View<T, dyn, d>(tokens.data + rows_before * d, count), View<const T, dyn, c>(s.normed.data + rows_before * c, count), out.weight, out.bias);
+      linear_forward(ctx, View<T, dyn, d>(tokens.data + rows_before * d, count),
+                     View<const T, dyn, c>(s.normed.data + rows_before * c, count), out.weight, out.bias);
     });
     return s;
   }
 
   /// Gradients of every weight (added) and of the condition (overwritten; null: not wanted) from those of the tokens.
   template <class T>
-  static void backward(auto& ctx, Workspace& ws, View<T, dyn, dyn, input> dcondition /* = */, const Parameters<T>& dp /* += */,
-                       typename Tokens::template Tokens<const T> dtokens, const Saved<T>& s, const Parameters<const T>& p) {
+  static void backward(auto& ctx, Workspace& ws, View<T, dyn, dyn, input> dcondition /* = */,
+                       const Parameters<T>& dp /* += */, typename Tokens::template Tokens<const T> dtokens,
+                       const Saved<T>& s, const Parameters<const T>& p) {
     const Workspace::Scope scope(ws);
     const Index b = s.condition.extent(0);
     if (dtokens.extent(0) != b || (dcondition.data && dcondition.dynamic != s.condition.dynamic))
-      throw ShapeError(message("generator backward: expected gradients of tokens and condition for ", b, " conditions of length ", s.condition.extent(1), ", found ",
-                               dtokens.extent(0), ", and ", dcondition.extent(0), " of length ", dcondition.extent(1)));
+      throw ShapeError(message("generator backward: expected gradients of tokens and condition for ", b,
+                               " conditions of length ", s.condition.extent(1), ", found ", dtokens.extent(0), ", and ",
+                               dcondition.extent(0), " of length ", dcondition.extent(1)));
     const auto dnormed = ws.take<T, dyn, C>(b * positions), dx = ws.take<T, dyn, C>(b * positions);
     each_slab(b, [&](Index rows_before, Index count, bool is_A) {
       const auto& out = is_A ? p.proj_out_A : p.proj_out_B;
       const auto& dout = is_A ? dp.proj_out_A : dp.proj_out_B;
       linear_backward(ctx, View<T, dyn, c>(dnormed.data + rows_before * c, count), dout.weight, dout.bias,
-                      View<const T, dyn, d>(dtokens.data + rows_before * d, count), View<const T, dyn, c>(s.normed.data + rows_before * c, count), out.weight);
+                      View<const T, dyn, d>(dtokens.data + rows_before * d, count),
+                      View<const T, dyn, c>(s.normed.data + rows_before * c, count), out.weight);
     });
-    rms_norm_backward(ctx, dx, dp.norm_final.weight, as_const(dnormed), as_const(s.x), as_const(s.inv_rms), p.norm_final.weight);
+    rms_norm_backward(ctx, dx, dp.norm_final.weight, as_const(dnormed), as_const(s.x), as_const(s.inv_rms),
+                      p.norm_final.weight);
     const auto du = ws.take<T, dyn, C>(s.u.rows()), dhidden = ws.take<T, dyn, C>(s.u.rows());
     zero(ctx, du);
     for (std::size_t i = static_cast<std::size_t>(N); i-- > 0;)
       Block::template backward<T>(ctx, ws, dx, du, dp.blocks[i], s.blocks[i], p.blocks[i], s.shared);
-    Start::template backward<T>(ctx, ws, {dp.hw_pos, dp.layer_pos}, dp.norm_tokens.weight, View<T, dyn, C>(dx.data, positions), s.prior, p.norm_tokens.weight);
-    rms_norm_backward(ctx, dhidden, dp.norm_input.weight, as_const(du), as_const(s.hidden), as_const(s.inv_rms_u), p.norm_input.weight);
-    linear_backward(ctx, dcondition.flat(), dp.hidden_in.weight, dp.hidden_in.bias, as_const(dhidden), s.condition.flat(), p.hidden_in.weight);
+    Start::template backward<T>(ctx, ws, {dp.hw_pos, dp.layer_pos}, dp.norm_tokens.weight,
+                                View<T, dyn, C>(dx.data, positions), s.prior, p.norm_tokens.weight);
+    rms_norm_backward(ctx, dhidden, dp.norm_input.weight, as_const(du), as_const(s.hidden), as_const(s.inv_rms_u),
+                      p.norm_input.weight);
+    linear_backward(ctx, dcondition.flat(), dp.hidden_in.weight, dp.hidden_in.bias, as_const(dhidden), s.condition.flat(),
+                    p.hidden_in.weight);
   }
 
  private:
@@ -207,7 +243,8 @@ struct Generator {
   static Shared<T> share(Workspace& ws, Index b, Index L) {
     Shared<T> shared;
     [&]<std::size_t... K>(std::index_sequence<K...>) {
-      ((std::get<K>(shared.rotary) = std::remove_reference_t<decltype(std::get<K>(shared.rotary))>::make(ws, Block::template Self<K>::rotary_axes),
+      ((std::get<K>(shared.rotary) =
+            std::remove_reference_t<decltype(std::get<K>(shared.rotary))>::make(ws, Block::template Self<K>::rotary_axes),
         shared.rows[K] = Block::template Self<K>::rows(b), shared.rows_of_one[K] = Block::template Self<K>::rows(1)),
        ...);
     }(std::make_index_sequence<Block::self_count>{});

@@ -65,8 +65,9 @@ struct Grid {
   template <Index HeadWidth, Name... Attended>
   static constexpr std::array<RotaryAxis, sizeof...(Attended)> rotary() {
     constexpr Index share = HeadWidth / static_cast<Index>(sizeof...(Attended));
-    static_assert(share % 2 == 0 && share * static_cast<Index>(sizeof...(Attended)) == HeadWidth,
-                  "FactorizedAttention: the head width must be a multiple of twice the number of attended axes, for rotary pairs");
+    static_assert(
+        share % 2 == 0 && share * static_cast<Index>(sizeof...(Attended)) == HeadWidth,
+        "FactorizedAttention: the head width must be a multiple of twice the number of attended axes, for rotary pairs");
     return {RotaryAxis{share, stride(find<Attended>()), sizes[find<Attended>()], 0}...};
   }
 };

@@ -35,13 +35,15 @@ struct Tokenizer {
     /// First token of module m's A and B, all B after all A.
     static constexpr std::array<Index, module_count + 1> first_A = [] {
       std::array<Index, module_count + 1> at{};
-      for (std::size_t m = 0; m < module_count; ++m) at[m + 1] = at[m] + tokens_of(modules[m].experts * Rank * modules[m].in);
+      for (std::size_t m = 0; m < module_count; ++m)
+        at[m + 1] = at[m] + tokens_of(modules[m].experts * Rank * modules[m].in);
       return at;
     }();
     static constexpr Index tokens_A = first_A[module_count];
     static constexpr std::array<Index, module_count + 1> first_B = [] {
       std::array<Index, module_count + 1> at{tokens_A};
-      for (std::size_t m = 0; m < module_count; ++m) at[m + 1] = at[m] + tokens_of(modules[m].experts * Rank * modules[m].out);
+      for (std::size_t m = 0; m < module_count; ++m)
+        at[m + 1] = at[m] + tokens_of(modules[m].experts * Rank * modules[m].out);
       return at;
     }();
     static constexpr Index tokens_per_layer = first_B[module_count], tokens_B = tokens_per_layer - tokens_A;
@@ -54,7 +56,8 @@ struct Tokenizer {
     }();
 
     /// (batch, layer, token, rank, width)
-    template <class T> using Tokens = View<T, dyn, layers, tokens_per_layer, Rank, D>;
+    template <class T>
+    using Tokens = View<T, dyn, layers, tokens_per_layer, Rank, D>;
 
     /// The module of this name; module_count if there is none.
     static constexpr std::size_t find(std::string_view name) {
@@ -104,7 +107,8 @@ struct Tokenizer {
     /// One layer's tokens from its matrices: A[m] (E, r, in), B[m] (E, out, r). Padding becomes NaN, so that a loss on tokens
     /// can mask it.
     template <class T>
-    static void tokenize(T* layer_tokens, const std::array<const T*, module_count>& A, const std::array<const T*, module_count>& B) {
+    static void tokenize(T* layer_tokens, const std::array<const T*, module_count>& A,
+                         const std::array<const T*, module_count>& B) {
       std::fill_n(layer_tokens, values_per_layer, static_cast<T>(std::numeric_limits<float>::quiet_NaN()));
       for (std::size_t m = 0; m < module_count; ++m) {
         each_A(m, [&](Index at, Index k) { layer_tokens[at] = A[m][k]; });
@@ -113,13 +117,15 @@ struct Tokenizer {
     }
     /// tokenize's transpose: the matrices' gradients from the tokens'. Overwrites; what reaches padding is dropped.
     template <class T>
-    static void tokenize_transpose(const std::array<T*, module_count>& dA, const std::array<T*, module_count>& dB, const T* dtokens) {
+    static void tokenize_transpose(const std::array<T*, module_count>& dA, const std::array<T*, module_count>& dB,
+                                   const T* dtokens) {
       detokenize(dA, dB, dtokens);
     }
 
     /// The matrices from one layer's tokens; padding is ignored.
     template <class T>
-    static void detokenize(const std::array<T*, module_count>& A, const std::array<T*, module_count>& B, const T* layer_tokens) {
+    static void detokenize(const std::array<T*, module_count>& A, const std::array<T*, module_count>& B,
+                           const T* layer_tokens) {
       for (std::size_t m = 0; m < module_count; ++m) {
         each_A(m, [&](Index at, Index k) { A[m][k] = layer_tokens[at]; });
         each_B(m, [&](Index at, Index k) { B[m][k] = layer_tokens[at]; });
@@ -127,7 +133,8 @@ struct Tokenizer {
     }
     /// detokenize's transpose: the tokens' gradient from the matrices'. Overwrites; padding gets 0.
     template <class T>
-    static void detokenize_transpose(T* dtokens, const std::array<const T*, module_count>& dA, const std::array<const T*, module_count>& dB) {
+    static void detokenize_transpose(T* dtokens, const std::array<const T*, module_count>& dA,
+                                     const std::array<const T*, module_count>& dB) {
       std::fill_n(dtokens, values_per_layer, T(0));
       for (std::size_t m = 0; m < module_count; ++m) {
         each_A(m, [&](Index at, Index k) { dtokens[at] = dA[m][k]; });
@@ -139,7 +146,8 @@ struct Tokenizer {
     template <Name Module, class T, Index... E>
     static auto adapter(View<T, E...> tokens, Index layer) {
       static_assert(find(Module.view()) < module_count, "Tokenizer::adapter: the adapted shape has no module of this name");
-      static_assert(TokenLayout == Layout::flat, "Tokenizer::adapter: only flat tokens are adapters as they lie; detokenize rank-anchored ones");
+      static_assert(TokenLayout == Layout::flat,
+                    "Tokenizer::adapter: only flat tokens are adapters as they lie; detokenize rank-anchored ones");
       constexpr std::size_t m = find(Module.view()) < module_count ? find(Module.view()) : 0;
       static_assert(modules[m].experts == 1, "Tokenizer::adapter: this module is a group of experts");
       AdapterView<T, modules[m].in, modules[m].out, Rank> view;

@@ -38,7 +38,7 @@ class AtomicFile {
     folder_ = detail::Descriptor(::open(folder.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
     if (!folder_) fail(message("the folder ", printable_path(folder), " cannot be opened: ", detail::system_message(errno)));
 
-    struct stat old {};
+    struct stat old{};
     const bool replaces = ::fstatat(folder_.get(), name_.c_str(), &old, 0) == 0;
     if (replaces && S_ISDIR(old.st_mode)) fail("expected a file, found a folder of that name");
     if (replaces && !S_ISREG(old.st_mode)) fail("expected a regular file, found a device, pipe or socket");
@@ -53,7 +53,7 @@ class AtomicFile {
     }
     if (!file_) fail(message("no file can be created in that folder: ", detail::system_message(errno)));
     // The process's umask may have taken bits away which the old file had.
-    struct stat made {};
+    struct stat made{};
     const bool differs = replaces && (::fstat(file_.get(), &made) != 0 || (made.st_mode & 0777) != mode);
     if (differs && ::fchmod(file_.get(), mode) != 0) discard_and_fail(detail::system_message(errno));
   }

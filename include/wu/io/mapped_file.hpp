@@ -65,7 +65,7 @@ class MappedFile {
     // O_NONBLOCK: opening a named pipe would wait for a writer. It changes nothing for regular files.
     const detail::Descriptor file(::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK));
     if (!file) fail(detail::system_message(errno));
-    struct stat status {};
+    struct stat status{};
     if (::fstat(file.get(), &status) != 0) fail(detail::system_message(errno));
     if (S_ISDIR(status.st_mode)) fail("expected a file, found a folder");
     if (!S_ISREG(status.st_mode)) fail("expected a regular file, found a device, pipe or socket");

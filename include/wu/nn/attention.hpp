@@ -18,7 +18,12 @@ struct Attention {
   template <class T>
   struct Parameters {
     typename Linear<C, C>::template Parameters<T> W_q, W_k, W_v, W_o;
-    constexpr void visit(auto&& at) { at("W_q", W_q); at("W_k", W_k); at("W_v", W_v); at("W_o", W_o); }
+    constexpr void visit(auto&& at) {
+      at("W_q", W_q);
+      at("W_k", W_k);
+      at("W_v", W_v);
+      at("W_o", W_o);
+    }
   };
 
   template <class T>
@@ -30,14 +35,21 @@ struct Attention {
   /// What forward takes from the workspace and keeps, for so many rows of x and of u. A device's own scratch is not counted.
   template <class T>
   static constexpr std::size_t saved_bytes(Index rows, Index memory_rows) {
-    return 2 * Workspace::bytes_of<T>(rows * C) + 2 * Workspace::bytes_of<T>(memory_rows * C) + Workspace::bytes_of<accumulator_t<T>>(rows * heads);
+    return 2 * Workspace::bytes_of<T>(rows * C) + 2 * Workspace::bytes_of<T>(memory_rows * C) +
+           Workspace::bytes_of<accumulator_t<T>>(rows * heads);
   }
 
   template <class T>
   static Saved<T> forward(auto& ctx, Workspace& ws, View<T, dyn, C> y, View<const T, dyn, C> x, View<const T, dyn, C> u,
-                          const Parameters<const T>& p, const auto& rotary_q, const auto& rotary_k, const AttentionRows& rows) {
-    Saved<T> s{x, u, ws.take<T, dyn, C>(x.rows()), ws.take<T, dyn, C>(u.rows()), ws.take<T, dyn, C>(u.rows()),
-               ws.take<T, dyn, C>(x.rows()), ws.take<accumulator_t<T>, dyn, heads>(x.rows())};
+                          const Parameters<const T>& p, const auto& rotary_q, const auto& rotary_k,
+                          const AttentionRows& rows) {
+    Saved<T> s{x,
+               u,
+               ws.take<T, dyn, C>(x.rows()),
+               ws.take<T, dyn, C>(u.rows()),
+               ws.take<T, dyn, C>(u.rows()),
+               ws.take<T, dyn, C>(x.rows()),
+               ws.take<accumulator_t<T>, dyn, heads>(x.rows())};
     linear_forward(ctx, s.q, x, p.W_q.weight, p.W_q.bias);
     linear_forward(ctx, s.k, u, p.W_k.weight, p.W_k.bias);
     linear_forward(ctx, s.v, u, p.W_v.weight, p.W_v.bias);
@@ -50,9 +62,9 @@ struct Attention {
 
   /// du null: the same rows on both sides; their gradient is all in dx. Else du is added to.
   template <class T>
-  static void backward(auto& ctx, Workspace& ws, View<T, dyn, C> dx /* = */, View<T, dyn, C> du /* += */, const Parameters<T>& dp,
-                       View<const T, dyn, C> dy, const Saved<T>& s, const Parameters<const T>& p, const auto& rotary_q,
-                       const auto& rotary_k, const AttentionRows& rows) {
+  static void backward(auto& ctx, Workspace& ws, View<T, dyn, C> dx /* = */, View<T, dyn, C> du /* += */,
+                       const Parameters<T>& dp, View<const T, dyn, C> dy, const Saved<T>& s, const Parameters<const T>& p,
+                       const auto& rotary_q, const auto& rotary_k, const AttentionRows& rows) {
     const Workspace::Scope scope(ws);
     auto dmixed = ws.take<T, dyn, C>(s.x.rows()), dq = ws.take<T, dyn, C>(s.x.rows());
     auto dk = ws.take<T, dyn, C>(s.u.rows()), dv = ws.take<T, dyn, C>(s.u.rows()), part = ws.take<T, dyn, C>(s.u.rows());

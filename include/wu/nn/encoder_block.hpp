@@ -15,7 +15,12 @@ struct EncoderBlock {
     typename RMSNorm<C>::template Parameters<T> norm1, norm2;
     typename Attention<C, HeadWidth>::template Parameters<T> attention;
     typename FeedForward<C, Hidden>::template Parameters<T> feed_forward;
-    constexpr void visit(auto&& at) { at("norm1", norm1); at("attention", attention); at("norm2", norm2); at("feed_forward", feed_forward); }
+    constexpr void visit(auto&& at) {
+      at("norm1", norm1);
+      at("attention", attention);
+      at("norm2", norm2);
+      at("feed_forward", feed_forward);
+    }
   };
 
   template <class T>
@@ -29,17 +34,27 @@ struct EncoderBlock {
   };
 
   template <class T>
-  static Saved<T> forward(auto& ctx, Workspace& ws, View<T, dyn, C> y, View<const T, dyn, C> x, const Parameters<const T>& p, Index batch) {
+  static Saved<T> forward(auto& ctx, Workspace& ws, View<T, dyn, C> y, View<const T, dyn, C> x, const Parameters<const T>& p,
+                          Index batch) {
     using Sum = accumulator_t<T>;
-    if (batch < 1 || x.rows() % batch != 0) throw ShapeError(message("encoder block: expected a multiple of ", batch, " samples' rows, found ", x.rows()));
-    Saved<T> s{x, ws.take<T, dyn, C>(x.rows()), ws.take<T, dyn, C>(x.rows()), ws.take<T, dyn, C>(x.rows()),
-               ws.take<Sum, dyn>(x.rows()), ws.take<Sum, dyn>(x.rows()), {}, {}, {}};
+    if (batch < 1 || x.rows() % batch != 0)
+      throw ShapeError(message("encoder block: expected a multiple of ", batch, " samples' rows, found ", x.rows()));
+    Saved<T> s{x,
+               ws.take<T, dyn, C>(x.rows()),
+               ws.take<T, dyn, C>(x.rows()),
+               ws.take<T, dyn, C>(x.rows()),
+               ws.take<Sum, dyn>(x.rows()),
+               ws.take<Sum, dyn>(x.rows()),
+               {},
+               {},
+               {}};
     const Index length = x.rows() / batch;
     s.rows.query_group.push({batch, length}), s.rows.key_group.push({batch, length});
     s.rows.query.push({length, 1}), s.rows.key.push({length, 1});
     const Rotary<T, 0> no_rotation;
     rms_norm_forward(ctx, s.normed1, s.inv_rms1, x, p.norm1.weight);
-    s.attention = Attention<C, HeadWidth>::template forward<T>(ctx, ws, s.middle, s.normed1, s.normed1, p.attention, no_rotation, no_rotation, s.rows);
+    s.attention = Attention<C, HeadWidth>::template forward<T>(ctx, ws, s.middle, s.normed1, s.normed1, p.attention,
+                                                               no_rotation, no_rotation, s.rows);
     add(ctx, s.middle, x);
     rms_norm_forward(ctx, s.normed2, s.inv_rms2, as_const(s.middle), p.norm2.weight);
     s.hidden = FeedForward<C, Hidden>::template forward<T>(ctx, ws, y, s.normed2, p.feed_forward);
@@ -49,14 +64,17 @@ struct EncoderBlock {
 
   /// dx comes in as the gradient of y and goes out as the gradient of x.
   template <class T>
-  static void backward(auto& ctx, Workspace& ws, View<T, dyn, C> dx, const Parameters<T>& dp, const Saved<T>& s, const Parameters<const T>& p) {
+  static void backward(auto& ctx, Workspace& ws, View<T, dyn, C> dx, const Parameters<T>& dp, const Saved<T>& s,
+                       const Parameters<const T>& p) {
     const Workspace::Scope scope(ws);
     const auto dnormed = ws.take<T, dyn, C>(dx.rows()), part = ws.take<T, dyn, C>(dx.rows());
     const Rotary<T, 0> no_rotation;
     FeedForward<C, Hidden>::template backward<T>(ctx, ws, dnormed, dp.feed_forward, dx, s.hidden, p.feed_forward);
-    rms_norm_backward(ctx, part, dp.norm2.weight, as_const(dnormed), as_const(s.middle), as_const(s.inv_rms2), p.norm2.weight);
+    rms_norm_backward(ctx, part, dp.norm2.weight, as_const(dnormed), as_const(s.middle), as_const(s.inv_rms2),
+                      p.norm2.weight);
     add(ctx, dx, as_const(part));
-    Attention<C, HeadWidth>::template backward<T>(ctx, ws, dnormed, View<T, dyn, C>(), dp.attention, dx, s.attention, p.attention, no_rotation, no_rotation, s.rows);
+    Attention<C, HeadWidth>::template backward<T>(ctx, ws, dnormed, View<T, dyn, C>(), dp.attention, dx, s.attention,
+                                                  p.attention, no_rotation, no_rotation, s.rows);
     rms_norm_backward(ctx, part, dp.norm1.weight, as_const(dnormed), s.x, as_const(s.inv_rms1), p.norm1.weight);
     add(ctx, dx, as_const(part));
   }

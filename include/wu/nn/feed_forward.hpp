@@ -13,7 +13,10 @@ struct FeedForward {
   struct Parameters {
     typename Linear<C, Hidden>::template Parameters<T> fc1;
     typename Linear<Hidden, C>::template Parameters<T> fc2;
-    constexpr void visit(auto&& at) { at("fc1", fc1); at("fc2", fc2); }
+    constexpr void visit(auto&& at) {
+      at("fc1", fc1);
+      at("fc2", fc2);
+    }
   };
 
   template <class T>
@@ -23,10 +26,13 @@ struct FeedForward {
   };
   /// What forward takes from the workspace and keeps.
   template <class T>
-  static constexpr std::size_t saved_bytes(Index rows) { return 2 * Workspace::bytes_of<T>(rows * Hidden); }
+  static constexpr std::size_t saved_bytes(Index rows) {
+    return 2 * Workspace::bytes_of<T>(rows * Hidden);
+  }
 
   template <class T>
-  static Saved<T> forward(auto& ctx, Workspace& ws, View<T, dyn, C> y, View<const T, dyn, C> x, const Parameters<const T>& p) {
+  static Saved<T> forward(auto& ctx, Workspace& ws, View<T, dyn, C> y, View<const T, dyn, C> x,
+                          const Parameters<const T>& p) {
     Saved<T> s{x, ws.take<T, dyn, Hidden>(x.rows()), ws.take<T, dyn, Hidden>(x.rows())};
     linear_forward(ctx, s.up, x, p.fc1.weight, p.fc1.bias);
     silu_forward(ctx, s.activated, s.up);

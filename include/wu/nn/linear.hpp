@@ -15,7 +15,10 @@ struct Linear {
   struct Parameters {
     View<T, Out, In> weight;
     View<T, Out> bias;
-    constexpr void visit(auto&& at) { at("weight", weight); at("bias", bias); }
+    constexpr void visit(auto&& at) {
+      at("weight", weight);
+      at("bias", bias);
+    }
   };
 
   static void forward(auto& ctx, auto y, auto x, const auto& p) { linear_forward(ctx, y, x, p.weight, p.bias); }
@@ -30,10 +33,12 @@ struct Linear {
 template <Index In, Index Out, Index Rank>
 struct LoRALinear {
   static constexpr Index in = In, out = Out, rank = Rank;
-  template <class T> using Parameters = typename Linear<In, Out>::template Parameters<T>;
+  template <class T>
+  using Parameters = typename Linear<In, Out>::template Parameters<T>;
 
   /// What backward needs beside x: x A^T, (rows, Rank); null without adapters.
-  template <class T> using Saved = View<T, dyn, Rank>;
+  template <class T>
+  using Saved = View<T, dyn, Rank>;
 
   template <class T>
   static Saved<T> forward(auto& ctx, Workspace& ws, View<T, dyn, Out> y, View<const T, dyn, In> x, const auto& p,

@@ -38,7 +38,8 @@ void gelu_forward(reference&, auto y, auto x) {
   using Sum = sum_of<decltype(x)>;
   detail::check_sizes("gelu", x.size(), y.size());
   for (Index k = 0; k < x.size(); ++k) {
-    const Sum v = x[k], t = std::tanh(static_cast<Sum>(detail::gelu_k) * (v + static_cast<Sum>(detail::gelu_cube) * v * v * v));
+    const Sum v = x[k],
+              t = std::tanh(static_cast<Sum>(detail::gelu_k) * (v + static_cast<Sum>(detail::gelu_cube) * v * v * v));
     y[k] = static_cast<value_of<decltype(y)>>(v * (1 + t) / 2);
   }
 }
@@ -50,7 +51,8 @@ void gelu_backward(reference&, auto dx, auto dy, auto x) {
   detail::check_sizes("gelu backward", x.size(), dy.size());
   detail::check_sizes("gelu backward", x.size(), dx.size());
   for (Index i = 0; i < x.size(); ++i) {
-    const Sum v = x[i], k = static_cast<Sum>(detail::gelu_k), a = static_cast<Sum>(detail::gelu_cube), t = std::tanh(k * (v + a * v * v * v));
+    const Sum v = x[i], k = static_cast<Sum>(detail::gelu_k), a = static_cast<Sum>(detail::gelu_cube),
+              t = std::tanh(k * (v + a * v * v * v));
     dx[i] = static_cast<value_of<decltype(dx)>>(Sum(dy[i]) * ((1 + t) / 2 + v * (1 - t * t) * k * (1 + 3 * a * v * v) / 2));
   }
 }

@@ -17,25 +17,31 @@ struct AdamW {
 namespace detail {
 template <class T, class M>
 void adamw_slice(T* w, M* m, M* v, const T* g, Index count, const AdamW& rule, Index step) {
-  const M b1 = static_cast<M>(rule.beta1), b2 = static_cast<M>(rule.beta2), decay = static_cast<M>(rule.rate * rule.weight_decay);
+  const M b1 = static_cast<M>(rule.beta1), b2 = static_cast<M>(rule.beta2),
+          decay = static_cast<M>(rule.rate * rule.weight_decay);
   const M rate = static_cast<M>(rule.rate / (1 - std::pow(rule.beta1, static_cast<double>(step))));
-  const M correction = static_cast<M>(1 / std::sqrt(1 - std::pow(rule.beta2, static_cast<double>(step)))), epsilon = static_cast<M>(rule.epsilon);
+  const M correction = static_cast<M>(1 / std::sqrt(1 - std::pow(rule.beta2, static_cast<double>(step)))),
+          epsilon = static_cast<M>(rule.epsilon);
   for (Index k = 0; k < count; ++k) {
     const M gradient = static_cast<M>(g[k]);
     m[k] = b1 * m[k] + (1 - b1) * gradient;
     v[k] = b2 * v[k] + (1 - b2) * gradient * gradient;
-    w[k] = static_cast<T>(static_cast<M>(w[k]) - rate * m[k] / (std::sqrt(v[k]) * correction + epsilon) - decay * static_cast<M>(w[k]));
+    w[k] = static_cast<T>(static_cast<M>(w[k]) - rate * m[k] / (std::sqrt(v[k]) * correction + epsilon) -
+                          decay * static_cast<M>(w[k]));
   }
 }
 }  // namespace detail
 
 /// step counts from 1. All spans have one length; the moments are float or double.
 template <class T, class M>
-void adamw_update(reference&, std::span<T> values, std::span<M> first, std::span<M> second, std::span<const T> gradients, const AdamW& rule, Index step) {
+void adamw_update(reference&, std::span<T> values, std::span<M> first, std::span<M> second, std::span<const T> gradients,
+                  const AdamW& rule, Index step) {
   if (first.size() != values.size() || second.size() != values.size() || gradients.size() != values.size() || step < 1)
-    throw ShapeError(message("adamw: expected moments and gradients for ", values.size(), " values and a step from 1, found ", first.size(), ", ", second.size(), ", ",
-                             gradients.size(), " and step ", step));
-  detail::adamw_slice(values.data(), first.data(), second.data(), gradients.data(), static_cast<Index>(values.size()), rule, step);
+    throw ShapeError(message("adamw: expected moments and gradients for ", values.size(),
+                             " values and a step from 1, found ", first.size(), ", ", second.size(), ", ", gradients.size(),
+                             " and step ", step));
+  detail::adamw_slice(values.data(), first.data(), second.data(), gradients.data(), static_cast<Index>(values.size()), rule,
+                      step);
 }
 
 }  // namespace wu

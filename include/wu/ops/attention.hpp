@@ -83,12 +83,16 @@ constexpr void check_attention_widths() {
 inline void check_mapped(const char* what, const RowMap& group, const RowMap& inside, Index rows) {
   if (rows == 0) return;
   const Index first = group.lowest() + inside.lowest(), last = group.highest() + inside.highest();
-  if (first < 0 || last >= rows) throw ShapeError(message("attention: expected a map to ", rows, " rows of ", what, ", found one from row ", first, " to ", last));
+  if (first < 0 || last >= rows)
+    throw ShapeError(
+        message("attention: expected a map to ", rows, " rows of ", what, ", found one from row ", first, " to ", last));
 }
 /// Throws unless the groups name as many queries and keys as there are rows and none beyond them, and everything that lies
 /// beside q or k has as many rows.
-inline void check_attention(const AttentionRows& rows, const auto& q, const auto& k, const auto& v, const auto&... beside_q) {
-  if (rows.key_group.size() != rows.groups() || rows.groups() * rows.query.size() != q.rows() || rows.groups() * rows.key.size() != k.rows())
+inline void check_attention(const AttentionRows& rows, const auto& q, const auto& k, const auto& v,
+                            const auto&... beside_q) {
+  if (rows.key_group.size() != rows.groups() || rows.groups() * rows.query.size() != q.rows() ||
+      rows.groups() * rows.key.size() != k.rows())
     throw ShapeError(message("attention: expected ", rows.groups(), " groups of ", rows.query.size(), " queries and ",
                              rows.key.size(), " keys, found ", q.rows(), " rows of q and ", k.rows(), " rows of k"));
   if (rows.key.size() == 0 && q.rows() > 0) throw ShapeError("attention: expected at least one key, found none");
@@ -127,14 +131,15 @@ void attention_forward(reference&, Workspace&, auto out, auto lse, auto q, auto 
           total += p;
           for (Index c = 0; c < D; ++c) mixed[static_cast<std::size_t>(c)] += p * Sum(value[c]);
         }
-        for (Index c = 0; c < D; ++c) out.row(at)[e * D + c] = static_cast<value_of<decltype(out)>>(mixed[static_cast<std::size_t>(c)] / total);
+        for (Index c = 0; c < D; ++c)
+          out.row(at)[e * D + c] = static_cast<value_of<decltype(out)>>(mixed[static_cast<std::size_t>(c)] / total);
         lse.row(at)[e] = static_cast<value_of<decltype(lse)>>(largest + std::log(total));
       }
 }
 
 template <Index D>
-void attention_backward(reference&, Workspace& ws, auto dq /* = */, auto dk /* = */, auto dv /* = */, auto dout, auto out, auto lse,
-                        auto q, auto k, auto v, const AttentionRows& rows) {
+void attention_backward(reference&, Workspace& ws, auto dq /* = */, auto dk /* = */, auto dv /* = */, auto dout, auto out,
+                        auto lse, auto q, auto k, auto v, const AttentionRows& rows) {
   constexpr Index heads = detail::AttentionWidths<q.width, k.width, v.width, D>::heads;
   using Sum = sum_of<decltype(q)>;
   detail::check_attention_widths<q.width, heads, lse.width, dq.width, dk.width, dv.width, dout.width, out.width>();
@@ -171,7 +176,8 @@ void attention_backward(reference&, Workspace& ws, auto dq /* = */, auto dk /* =
         }
       }
       for (Index i = 0; i < rows.query.size(); ++i)
-        for (Index c = 0; c < D; ++c) dq.row(rows.query_group(g) + rows.query(i))[e * D + c] = static_cast<Out>(sum_q[i * D + c]);
+        for (Index c = 0; c < D; ++c)
+          dq.row(rows.query_group(g) + rows.query(i))[e * D + c] = static_cast<Out>(sum_q[i * D + c]);
     }
 }
 

@@ -18,7 +18,8 @@ consteval Index odd_root() {
 }
 template <Index Taps, Index WidthOfX, Index WidthOfW>
 struct DepthwiseWidths {
-  static_assert(WidthOfX == WidthOfW, "depthwise: x (b, H, W, C) and the filters (K * K, C) must agree on C, their last extent");
+  static_assert(WidthOfX == WidthOfW,
+                "depthwise: x (b, H, W, C) and the filters (K * K, C) must agree on C, their last extent");
   static constexpr Index channels = WidthOfX, k = odd_root<Taps>();
   static_assert(k * k == Taps, "depthwise: the filters must be (K * K, C) with K odd");
 };
@@ -26,8 +27,8 @@ struct DepthwiseWidths {
 void check_pictures(const char* what, const auto& x, const auto& y) {
   for (std::size_t axis = 0; axis < 3; ++axis)
     if (x.extent(axis) != y.extent(axis))
-      throw ShapeError(message(what, ": expected ", x.extent(0), " pictures of ", x.extent(1), " x ", x.extent(2), ", found ", y.extent(0),
-                               " of ", y.extent(1), " x ", y.extent(2)));
+      throw ShapeError(message(what, ": expected ", x.extent(0), " pictures of ", x.extent(1), " x ", x.extent(2),
+                               ", found ", y.extent(0), " of ", y.extent(1), " x ", y.extent(2)));
 }
 /// The clamped input position of tap i at output position p.
 constexpr Index tap(Index p, Index i, Index K, Index size) { return std::clamp<Index>(p + i - K / 2, 0, size - 1); }
@@ -48,7 +49,8 @@ void depthwise_forward(reference&, auto y, auto x, auto W) {
           for (Index i = 0; i < K; ++i)
             for (Index j = 0; j < K; ++j)
               sum += sum_of<decltype(x)>(W[(i * K + j) * C + c]) *
-                     sum_of<decltype(x)>(x[((b * height + detail::tap(h, i, K, height)) * width + detail::tap(w, j, K, width)) * C + c]);
+                     sum_of<decltype(x)>(
+                         x[((b * height + detail::tap(h, i, K, height)) * width + detail::tap(w, j, K, width)) * C + c]);
           y[((b * height + h) * width + w) * C + c] = static_cast<value_of<decltype(y)>>(sum);
         }
 }
@@ -79,7 +81,8 @@ void depthwise_backward(reference&, auto dx /* = */, auto dW /* += */, auto dy, 
   for (Index t = 0; t < K * K && dW.data; ++t) {
     Sum sum[C] = {};
     for (Index p = 0; p < x.rows(); ++p) {
-      const Index top = p / (height * width) * height, h = detail::tap(p / width % height, t / K, K, height), w = detail::tap(p % width, t % K, K, width);
+      const Index top = p / (height * width) * height, h = detail::tap(p / width % height, t / K, K, height),
+                  w = detail::tap(p % width, t % K, K, width);
       for (Index c = 0; c < C; ++c) sum[c] += Sum(dy[p * C + c]) * Sum(x[((top + h) * width + w) * C + c]);
     }
     for (Index c = 0; c < C; ++c) dW[t * C + c] += sum[c];

@@ -73,7 +73,8 @@ void mean_rows_backward(reference&, auto dx /* = */, auto dy) {
   detail::check_copies("mean rows backward", dx.rows(), dy.rows());
   const Index k = dx.rows() / dy.rows();
   for (Index r = 0; r < dx.rows(); ++r)
-    for (Index c = 0; c < C; ++c) dx[r * C + c] = static_cast<value_of<decltype(dx)>>(Sum(dy[r / k * C + c]) / static_cast<Sum>(k));
+    for (Index c = 0; c < C; ++c)
+      dx[r * C + c] = static_cast<value_of<decltype(dx)>>(Sum(dy[r / k * C + c]) / static_cast<Sum>(k));
 }
 
 }  // namespace wu

@@ -13,10 +13,12 @@ namespace wu {
 
 namespace detail {
 inline void check_ids(std::span<const std::int32_t> ids, Index rows, Index vocabulary) {
-  if (static_cast<Index>(ids.size()) != rows) throw ShapeError(message("embedding: expected ", rows, " ids, found ", ids.size()));
+  if (static_cast<Index>(ids.size()) != rows)
+    throw ShapeError(message("embedding: expected ", rows, " ids, found ", ids.size()));
   for (std::size_t k = 0; k < ids.size(); ++k)
     if (ids[k] < 0 || ids[k] >= vocabulary)
-      throw ShapeError(message("embedding: expected an id from 0 to ", vocabulary - 1, " at position ", k, ", found ", ids[k]));
+      throw ShapeError(
+          message("embedding: expected an id from 0 to ", vocabulary - 1, " at position ", k, ", found ", ids[k]));
 }
 }  // namespace detail
 

@@ -11,7 +11,8 @@ namespace wu {
 
 void layer_norm_forward(reference&, auto y, auto mean, auto inv_std, auto x, auto gain, auto bias, double eps = 1e-6) {
   detail::check_contiguous(y, mean, inv_std, x, gain, bias);
-  constexpr Index C = detail::SameWidth<detail::SameWidth<x.width, y.width>::value, detail::SameWidth<gain.width, bias.width>::value>::value;
+  constexpr Index C =
+      detail::SameWidth<detail::SameWidth<x.width, y.width>::value, detail::SameWidth<gain.width, bias.width>::value>::value;
   using Sum = sum_of<decltype(x)>;
   check_rows("layer norm", x, y);
   detail::check_sizes("layer norm, mean", x.rows(), mean.size());
@@ -24,13 +25,16 @@ void layer_norm_forward(reference&, auto y, auto mean, auto inv_std, auto x, aut
     const Sum inverse = 1 / std::sqrt(square / static_cast<Sum>(C) + static_cast<Sum>(eps));
     mean[r] = sum, inv_std[r] = inverse;
     for (Index c = 0; c < C; ++c)
-      y[r * C + c] = static_cast<value_of<decltype(y)>>((Sum(x[r * C + c]) - sum) * inverse * (gain.data ? Sum(gain[c]) : Sum(1)) + (bias.data ? Sum(bias[c]) : Sum(0)));
+      y[r * C + c] = static_cast<value_of<decltype(y)>>(
+          (Sum(x[r * C + c]) - sum) * inverse * (gain.data ? Sum(gain[c]) : Sum(1)) + (bias.data ? Sum(bias[c]) : Sum(0)));
   }
 }
 
-void layer_norm_backward(reference&, auto dx /* = */, auto dgain /* += */, auto dbias /* += */, auto dy, auto x, auto mean, auto inv_std, auto gain) {
+void layer_norm_backward(reference&, auto dx /* = */, auto dgain /* += */, auto dbias /* += */, auto dy, auto x, auto mean,
+                         auto inv_std, auto gain) {
   detail::check_contiguous(dx, dgain, dbias, dy, x, mean, inv_std, gain);
-  constexpr Index C = detail::SameWidth<detail::SameWidth<x.width, dy.width>::value, detail::SameWidth<gain.width, dx.width>::value>::value;
+  constexpr Index C =
+      detail::SameWidth<detail::SameWidth<x.width, dy.width>::value, detail::SameWidth<gain.width, dx.width>::value>::value;
   static_assert(detail::SameWidth<detail::SameWidth<dgain.width, dbias.width>::value, C>::value == C);
   using Sum = sum_of<decltype(x)>;
   check_rows("layer norm backward", x, dy);
@@ -44,7 +48,8 @@ void layer_norm_backward(reference&, auto dx /* = */, auto dgain /* += */, auto 
     Sum sum = 0, along = 0;
     for (Index c = 0; c < C; ++c) sum += scaled(c), along += scaled(c) * normed(c);
     for (Index c = 0; c < C && dx.data; ++c)
-      dx[r * C + c] = static_cast<value_of<decltype(dx)>>(inverse * (scaled(c) - sum / static_cast<Sum>(C) - normed(c) * along / static_cast<Sum>(C)));
+      dx[r * C + c] = static_cast<value_of<decltype(dx)>>(
+          inverse * (scaled(c) - sum / static_cast<Sum>(C) - normed(c) * along / static_cast<Sum>(C)));
   }
   for (Index c = 0; c < C && (dgain.data || dbias.data); ++c) {
     Sum along = 0, sum = 0;

@@ -28,7 +28,9 @@ struct AdapterView {
 
   constexpr operator AdapterView<const T, InWidth, OutWidth, Rank>() const
     requires(!std::is_const_v<T>)
-  { return {A, B, stride, count}; }
+  {
+    return {A, B, stride, count};
+  }
 };
 
 namespace detail {
@@ -55,7 +57,8 @@ inline Index lora_rows(Index rows, std::span<const Index> which, Index count) {
 }
 /// Throws unless there is a gradient for every adapter, or none at all; its extents and those of dx are checked as the layer's own.
 void check_lora_gradients(auto dx, auto dadapter, auto x, auto adapter) {
-  static_assert(LoraWidths<dx.width, adapter.in, dadapter.out, adapter.out>::in == LoraWidths<x.width, dadapter.in, dadapter.out, adapter.out>::in);
+  static_assert(LoraWidths<dx.width, adapter.in, dadapter.out, adapter.out>::in ==
+                LoraWidths<x.width, dadapter.in, dadapter.out, adapter.out>::in);
   static_assert(LoraRank<dadapter.rank, adapter.rank>::rank == adapter.rank);
   if (dx.data) check_rows("lora backward", x, dx);
   if (dadapter.A && dadapter.count != adapter.count)
@@ -64,7 +67,8 @@ void check_lora_gradients(auto dx, auto dadapter, auto x, auto adapter) {
 }  // namespace detail
 
 /// xa's rows of samples without an adapter are left as they are.
-void lora_forward(reference&, Workspace&, auto y /* += */, auto xa, auto x, auto adapter, std::span<const Index> which, double scale) {
+void lora_forward(reference&, Workspace&, auto y /* += */, auto xa, auto x, auto adapter, std::span<const Index> which,
+                  double scale) {
   detail::check_contiguous(y, xa, x);
   using W = detail::LoraWidths<x.width, adapter.in, y.width, adapter.out>;
   constexpr Index In = W::in, Out = W::out, R = detail::LoraRank<adapter.rank, xa.width>::rank;
@@ -89,8 +93,8 @@ void lora_forward(reference&, Workspace&, auto y /* += */, auto xa, auto x, auto
 }
 
 /// dx may be null; dadapter with null A and B: the adapter's gradients are not wanted.
-void lora_backward(reference&, Workspace& ws, auto dx /* += */, auto dadapter /* += */, auto dy, auto x, auto xa, auto adapter,
-                   std::span<const Index> which, double scale) {
+void lora_backward(reference&, Workspace& ws, auto dx /* += */, auto dadapter /* += */, auto dy, auto x, auto xa,
+                   auto adapter, std::span<const Index> which, double scale) {
   detail::check_contiguous(dx, dy, x, xa);
   using W = detail::LoraWidths<x.width, adapter.in, dy.width, adapter.out>;
   constexpr Index In = W::in, Out = W::out, R = detail::LoraRank<adapter.rank, xa.width>::rank;
@@ -125,7 +129,8 @@ void lora_backward(reference&, Workspace& ws, auto dx /* += */, auto dadapter /*
       for (Index j = 0; j < R; ++j)
         for (Index i = 0; i < In; ++i) sum_A[j * In + i] += g[r * R + j] * Sum(x[r * In + i]);
       for (Index o = 0; o < Out; ++o)
-        for (Index j = 0; j < R; ++j) sum_B[o * R + j] += static_cast<Sum>(scale) * Sum(dy[r * Out + o]) * Sum(xa[r * R + j]);
+        for (Index j = 0; j < R; ++j)
+          sum_B[o * R + j] += static_cast<Sum>(scale) * Sum(dy[r * Out + o]) * Sum(xa[r * R + j]);
     }
     auto *dA = dadapter.A + k * dadapter.stride, *dB = dadapter.B + k * dadapter.stride;
     for (Index i = 0; i < R * In; ++i) dA[i] += sum_A[i];

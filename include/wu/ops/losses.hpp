@@ -40,12 +40,14 @@ void mse_backward(reference&, auto dprediction /* = */, auto prediction, auto ta
   detail::check_sizes("mean squared error backward", target.size(), prediction.size());
   using T = value_of<decltype(dprediction)>;
   using Sum = sum_of<decltype(prediction)>;
-  const Index n = detail::sample_values("mean squared error backward", prediction.size(), static_cast<Index>(weights.size()));
+  const Index n =
+      detail::sample_values("mean squared error backward", prediction.size(), static_cast<Index>(weights.size()));
   if (!dprediction.data) return;
   detail::check_sizes("mean squared error backward", target.size(), dprediction.size());
   for (std::size_t s = 0; s < weights.size(); ++s) {
     const Sum factor = static_cast<Sum>(2 * weights[s] / static_cast<double>(n));
-    for (Index k = static_cast<Index>(s) * n; k < static_cast<Index>(s + 1) * n; ++k) dprediction[k] = static_cast<T>(factor * (Sum(prediction[k]) - Sum(target[k])));
+    for (Index k = static_cast<Index>(s) * n; k < static_cast<Index>(s + 1) * n; ++k)
+      dprediction[k] = static_cast<T>(factor * (Sum(prediction[k]) - Sum(target[k])));
   }
 }
 

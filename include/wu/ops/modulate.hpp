@@ -14,7 +14,8 @@ namespace wu {
 namespace detail {
 /// Rows of x in each group.
 inline Index group_rows(const char* what, Index rows, Index groups) {
-  if (groups < 1 || rows % groups != 0) throw ShapeError(message(what, ": expected a multiple of ", groups, " groups' rows, found ", rows));
+  if (groups < 1 || rows % groups != 0)
+    throw ShapeError(message(what, ": expected a multiple of ", groups, " groups' rows, found ", rows));
   return rows / groups;
 }
 
@@ -61,16 +62,19 @@ inline auto wanted_row(auto gradient, Index r) { return gradient.data ? gradient
 
 void modulate_forward(reference&, auto y, auto x, auto shift, auto scale) {
   detail::check_contiguous(y, x);
-  constexpr Index C = detail::SameWidth<detail::SameWidth<x.width, y.width>::value, detail::SameWidth<shift.width, scale.width>::value>::value;
+  constexpr Index C = detail::SameWidth<detail::SameWidth<x.width, y.width>::value,
+                                        detail::SameWidth<shift.width, scale.width>::value>::value;
   check_rows("modulate", x, y);
   check_rows("modulate", shift, scale);
   const Index k = detail::group_rows("modulate", x.rows(), scale.rows());
-  for (Index r = 0; r < x.rows(); ++r) detail::modulate_row<C, value_of<decltype(y)>>(y.row(r), x.row(r), shift.row(r / k), scale.row(r / k));
+  for (Index r = 0; r < x.rows(); ++r)
+    detail::modulate_row<C, value_of<decltype(y)>>(y.row(r), x.row(r), shift.row(r / k), scale.row(r / k));
 }
 
 void modulate_backward(reference&, auto dx /* = */, auto dshift /* = */, auto dscale /* = */, auto dy, auto x, auto scale) {
   detail::check_contiguous(dx, dy, x);
-  constexpr Index C = detail::SameWidth<detail::SameWidth<x.width, dy.width>::value, detail::SameWidth<dx.width, scale.width>::value>::value;
+  constexpr Index C =
+      detail::SameWidth<detail::SameWidth<x.width, dy.width>::value, detail::SameWidth<dx.width, scale.width>::value>::value;
   static_assert(detail::SameWidth<detail::SameWidth<dshift.width, dscale.width>::value, C>::value == C);
   check_rows("modulate backward", x, dy);
   if (dx.data) check_rows("modulate backward", x, dx);
@@ -78,8 +82,9 @@ void modulate_backward(reference&, auto dx /* = */, auto dshift /* = */, auto ds
   if (dscale.data) check_rows("modulate backward", scale, dscale);
   const Index k = detail::group_rows("modulate backward", x.rows(), scale.rows());
   for (Index g = 0; g < scale.rows(); ++g)
-    detail::modulate_back<C, value_of<decltype(dx)>>(detail::wanted_row(dx, g * k), detail::wanted_row(dshift, g), detail::wanted_row(dscale, g),
-                                                     dy.row(g * k), x.row(g * k), scale.row(g), k);
+    detail::modulate_back<C, value_of<decltype(dx)>>(detail::wanted_row(dx, g * k), detail::wanted_row(dshift, g),
+                                                     detail::wanted_row(dscale, g), dy.row(g * k), x.row(g * k),
+                                                     scale.row(g), k);
 }
 
 void gated_add_forward(reference&, auto y /* += */, auto h, auto gate) {
@@ -92,14 +97,16 @@ void gated_add_forward(reference&, auto y /* += */, auto h, auto gate) {
 
 void gated_add_backward(reference&, auto dh /* = */, auto dgate /* = */, auto dy, auto h, auto gate) {
   detail::check_contiguous(dh, dy, h);
-  constexpr Index C = detail::SameWidth<detail::SameWidth<h.width, dy.width>::value, detail::SameWidth<dh.width, gate.width>::value>::value;
+  constexpr Index C =
+      detail::SameWidth<detail::SameWidth<h.width, dy.width>::value, detail::SameWidth<dh.width, gate.width>::value>::value;
   static_assert(detail::SameWidth<dgate.width, C>::value == C);
   check_rows("gated add backward", h, dy);
   if (dh.data) check_rows("gated add backward", h, dh);
   if (dgate.data) check_rows("gated add backward", gate, dgate);
   const Index k = detail::group_rows("gated add backward", h.rows(), gate.rows());
   for (Index g = 0; g < gate.rows(); ++g)
-    detail::gate_back<C, value_of<decltype(dh)>>(detail::wanted_row(dh, g * k), detail::wanted_row(dgate, g), dy.row(g * k), h.row(g * k), gate.row(g), k);
+    detail::gate_back<C, value_of<decltype(dh)>>(detail::wanted_row(dh, g * k), detail::wanted_row(dgate, g), dy.row(g * k),
+                                                 h.row(g * k), gate.row(g), k);
 }
 
 }  // namespace wu

@@ -16,7 +16,8 @@ struct PatchSide {
     while (p * p * Channels < WidthOfY) ++p;
     return p;
   }();
-  static_assert(value * value * Channels == WidthOfY, "patches: the width of a patch row must be P * P * channels of the picture");
+  static_assert(value * value * Channels == WidthOfY,
+                "patches: the width of a patch row must be P * P * channels of the picture");
 };
 
 /// Calls f(run in the patch rows, run in the picture, length) for every contiguous run of P pixels.
@@ -25,23 +26,27 @@ void each_patch_run(auto patches, auto picture, auto&& f) {
   constexpr Index run = P * picture.width;
   const Index height = picture.extent(1), width = picture.extent(2), down = height / P, across = width / P;
   if (height % P || width % P || patches.rows() != picture.extent(0) * down * across)
-    throw ShapeError(message("patches: expected pictures in multiples of ", P, " pixels and one row for each patch, found ", height, " x ", width, " and ", patches.rows(), " rows"));
+    throw ShapeError(message("patches: expected pictures in multiples of ", P, " pixels and one row for each patch, found ",
+                             height, " x ", width, " and ", patches.rows(), " rows"));
   for (Index b = 0; b < picture.extent(0); ++b)
     for (Index y = 0; y < height; ++y)
       for (Index c = 0; c < across; ++c)
-        f(patches.data + (((b * down + y / P) * across + c) * P + y % P) * run, picture.data + ((b * height + y) * width + c * P) * picture.width, run);
+        f(patches.data + (((b * down + y / P) * across + c) * P + y % P) * run,
+          picture.data + ((b * height + y) * width + c * P) * picture.width, run);
 }
 }  // namespace detail
 
 void patches_forward(reference&, auto y, auto x) {
   detail::check_contiguous(y, x);
-  detail::each_patch_run<detail::PatchSide<y.width, x.width>::value>(y, x, [](auto* to, const auto* from, Index n) { std::copy_n(from, n, to); });
+  detail::each_patch_run<detail::PatchSide<y.width, x.width>::value>(
+      y, x, [](auto* to, const auto* from, Index n) { std::copy_n(from, n, to); });
 }
 
 void patches_backward(reference&, auto dx /* = */, auto dy) {
   detail::check_contiguous(dx, dy);
   if (!dx.data) return;
-  detail::each_patch_run<detail::PatchSide<dy.width, dx.width>::value>(dy, dx, [](const auto* from, auto* to, Index n) { std::copy_n(from, n, to); });
+  detail::each_patch_run<detail::PatchSide<dy.width, dx.width>::value>(
+      dy, dx, [](const auto* from, auto* to, Index n) { std::copy_n(from, n, to); });
 }
 
 }  // namespace wu

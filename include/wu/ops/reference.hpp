@@ -16,8 +16,10 @@ namespace wu {
 
 struct reference {};
 
-template <class V> using value_of = typename std::remove_cvref_t<V>::value_type;
-template <class V> using sum_of = accumulator_t<value_of<V>>;
+template <class V>
+using value_of = typename std::remove_cvref_t<V>::value_type;
+template <class V>
+using sum_of = accumulator_t<value_of<V>>;
 
 namespace detail {
 /// The compiler prints both numbers together with the sentence.
@@ -27,13 +29,17 @@ struct SameWidth {
   static constexpr Index value = WidthOfX;
 };
 
-template <class V> inline constexpr bool is_contiguous = false;
-template <class T, Index... E> inline constexpr bool is_contiguous<View<T, E...>> = true;
+template <class V>
+inline constexpr bool is_contiguous = false;
+template <class T, Index... E>
+inline constexpr bool is_contiguous<View<T, E...>> = true;
 /// For operations that read rows one after the other in memory. Columns of a wider matrix do not lie so; attention, rope, embedding
 /// and the shift, scale and gate of a modulation take them.
 template <class... V>
 constexpr void check_contiguous(const V&...) {
-  static_assert((is_contiguous<V> && ...), "this operation takes Views, whose rows lie one after the other in memory: copy Columns of a wider matrix into one first");
+  static_assert((is_contiguous<V> && ...),
+                "this operation takes Views, whose rows lie one after the other in memory: copy Columns of a wider matrix "
+                "into one first");
 }
 
 inline void check_sizes(const char* what, Index expected, Index found) {

@@ -13,7 +13,8 @@ namespace wu {
 
 namespace detail {
 inline Index resample_factor(const char* what, const auto& fine, const auto& coarse) {
-  if (fine.extent(0) != coarse.extent(0)) throw ShapeError(message(what, ": expected ", coarse.extent(0), " pictures, found ", fine.extent(0)));
+  if (fine.extent(0) != coarse.extent(0))
+    throw ShapeError(message(what, ": expected ", coarse.extent(0), " pictures, found ", fine.extent(0)));
   const Index factor = coarse.extent(1) > 0 ? fine.extent(1) / coarse.extent(1) : 0;
   if (factor < 1 || fine.extent(1) != coarse.extent(1) * factor || fine.extent(2) != coarse.extent(2) * factor)
     throw ShapeError(message(what, ": expected a fine grid that is a whole multiple of the coarse ", coarse.extent(1), " x ",
@@ -34,9 +35,13 @@ inline Between between(Index p, Index factor, Index size) {
 }
 /// How much of coarse position k is in the fine one that lies `at`, and the fine positions, first and one past the last, that
 /// have any of it.
-inline double share_of(const Between& at, Index k) { return (at.lower == k ? 1 - at.weight : 0) + (at.upper == k ? at.weight : 0); }
+inline double share_of(const Between& at, Index k) {
+  return (at.lower == k ? 1 - at.weight : 0) + (at.upper == k ? at.weight : 0);
+}
 inline Index reach_begin(Index k, Index factor) { return std::max<Index>(0, factor * (k - 1) + factor / 2); }
-inline Index reach_end(Index k, Index factor, Index size) { return k + 1 == size ? factor * size : factor * (k + 1) + factor / 2; }
+inline Index reach_end(Index k, Index factor, Index size) {
+  return k + 1 == size ? factor * size : factor * (k + 1) + factor / 2;
+}
 
 // Parts of the result, so that other devices can share them out among threads.
 void pool_cells(auto coarse, auto fine, Index F, Index begin, Index end) {
@@ -113,13 +118,15 @@ void upsample_backward(reference&, auto dcoarse /* = */, auto dfine) {
   detail::check_contiguous(dcoarse, dfine);
   constexpr Index C = detail::SameWidth<dfine.width, dcoarse.width>::value;
   using Sum = sum_of<decltype(dcoarse)>;
-  const Index F = detail::resample_factor("upsample backward", dfine, dcoarse), height = dcoarse.extent(1), width = dcoarse.extent(2);
+  const Index F = detail::resample_factor("upsample backward", dfine, dcoarse), height = dcoarse.extent(1),
+              width = dcoarse.extent(2);
   for (Index cell = 0; cell < dcoarse.rows(); ++cell) {
     const Index top = cell / (height * width) * height * F, h = cell / width % height, w = cell % width;
     Sum sum[C] = {};
     for (Index p = detail::reach_begin(h, F); p < detail::reach_end(h, F, height); ++p)
       for (Index q = detail::reach_begin(w, F); q < detail::reach_end(w, F, width); ++q) {
-        const Sum weight = static_cast<Sum>(detail::share_of(detail::between(p, F, height), h) * detail::share_of(detail::between(q, F, width), w));
+        const Sum weight = static_cast<Sum>(detail::share_of(detail::between(p, F, height), h) *
+                                            detail::share_of(detail::between(q, F, width), w));
         for (Index c = 0; c < C; ++c) sum[c] += weight * Sum(dfine[((top + p) * width * F + q) * C + c]);
       }
     for (Index c = 0; c < C; ++c) dcoarse[cell * C + c] = static_cast<value_of<decltype(dcoarse)>>(sum[c]);

@@ -21,7 +21,8 @@ void rms_norm_forward(reference&, auto y, auto inv_rms, auto x, auto gain, doubl
     for (Index c = 0; c < C; ++c) square += Sum(x[r * C + c]) * Sum(x[r * C + c]);
     const Sum inverse = 1 / std::sqrt(square / static_cast<Sum>(C) + static_cast<Sum>(eps));
     inv_rms[r] = inverse;
-    for (Index c = 0; c < C; ++c) y[r * C + c] = static_cast<value_of<decltype(y)>>(Sum(x[r * C + c]) * inverse * Sum(gain[c]));
+    for (Index c = 0; c < C; ++c)
+      y[r * C + c] = static_cast<value_of<decltype(y)>>(Sum(x[r * C + c]) * inverse * Sum(gain[c]));
   }
 }
 
@@ -39,7 +40,8 @@ void rms_norm_backward(reference&, auto dx /* = */, auto dgain /* += */, auto dy
     for (Index c = 0; c < C; ++c) along += Sum(dy[r * C + c]) * Sum(gain[c]) * Sum(x[r * C + c]);
     along *= inverse * inverse / static_cast<Sum>(C);
     for (Index c = 0; c < C && dx.data; ++c)
-      dx[r * C + c] = static_cast<value_of<decltype(dx)>>(inverse * (Sum(dy[r * C + c]) * Sum(gain[c]) - Sum(x[r * C + c]) * along));
+      dx[r * C + c] =
+          static_cast<value_of<decltype(dx)>>(inverse * (Sum(dy[r * C + c]) * Sum(gain[c]) - Sum(x[r * C + c]) * along));
   }
   for (Index c = 0; c < C && dgain.data; ++c) {
     Sum sum = 0;

@@ -31,7 +31,8 @@ struct Rotary {
     Rotary rotary{axes, {}, {}};
     for (std::size_t a = 0; a < N; ++a) {
       const auto [width, divisor, positions, first] = axes[a];
-      if (width % 2 != 0) throw ShapeError(message("rope: expected an even number of channels for every axis, found ", width));
+      if (width % 2 != 0)
+        throw ShapeError(message("rope: expected an even number of channels for every axis, found ", width));
       T* const c = ws.take_values<T>(positions * width);
       T* const s = ws.take_values<T>(positions * width);
       for (Index i = 0; i < width; i += 2) {
@@ -62,7 +63,8 @@ void check_rotary(const Rotary<T, N>& rotary) {
   static_assert(C % D == 0, "rope: the head width must divide the width of x");
   Index width = 0;
   for (const RotaryAxis& axis : rotary.axes) width += axis.width;
-  if (N > 0 && width != D) throw ShapeError(message("rope: expected axes that share a head of ", D, " channels, found ", width));
+  if (N > 0 && width != D)
+    throw ShapeError(message("rope: expected axes that share a head of ", D, " channels, found ", width));
 }
 
 /// Turns one row; sign +1 forward, -1 backward.

@@ -11,9 +11,9 @@ namespace wu::train {
 
 struct Schedule {
   double peak = 1e-3;
-  Index warmup = 40;           ///< steps from 0 to the peak
-  Index steps = 1000;          ///< length of the run
-  double last_fraction = 0.02; ///< of the peak, at the end
+  Index warmup = 40;            ///< steps from 0 to the peak
+  Index steps = 1000;           ///< length of the run
+  double last_fraction = 0.02;  ///< of the peak, at the end
 
   /// The rate of step 1, 2, ...
   double rate(Index step) const {

@@ -16,9 +16,9 @@ namespace wu::train {
 
 struct Options {
   Schedule schedule;
-  double clip = 1;          ///< largest norm of the gradient
+  double clip = 1;  ///< largest norm of the gradient
   double beta1 = 0.9, beta2 = 0.98, epsilon = 1e-8, weight_decay = 0;
-  Index accumulate = 1;     ///< parts of a batch whose gradients are averaged into one step
+  Index accumulate = 1;  ///< parts of a batch whose gradients are averaged into one step
 };
 
 /// What a step reports.
@@ -43,14 +43,16 @@ class Training {
   /// NonFiniteError before anything of the run is changed.
   template <class Compute>
   StepResult advance(auto& ctx, const Options& options, Compute&& compute) {
-    if (options.accumulate < 1) throw Error(message("training: expected at least one part of a batch, found ", options.accumulate));
+    if (options.accumulate < 1)
+      throw Error(message("training: expected at least one part of a batch, found ", options.accumulate));
     const Index next = step + 1;
     std::fill(gradients_.flat().begin(), gradients_.flat().end(), T(0));
     StepResult result;
     for (Index part = 0; part < options.accumulate; ++part) {
       const double loss = compute(values.frozen(), gradients_.view(), next, part);
       if (!std::isfinite(loss))
-        throw NonFiniteError(message("the loss is not finite at step ", next, ", part ", part + 1, " of ", options.accumulate));
+        throw NonFiniteError(
+            message("the loss is not finite at step ", next, ", part ", part + 1, " of ", options.accumulate));
       result.loss += loss / static_cast<double>(options.accumulate);
     }
     if (options.accumulate > 1) scale(ctx, gradients_.flat(), 1 / static_cast<double>(options.accumulate));
@@ -59,7 +61,8 @@ class Training {
     if (result.gradient_norm > options.clip) scale(ctx, gradients_.flat(), options.clip / result.gradient_norm);
     result.rate = options.schedule.rate(next);
     AdamW rule;
-    rule.rate = result.rate, rule.beta1 = options.beta1, rule.beta2 = options.beta2, rule.epsilon = options.epsilon, rule.weight_decay = options.weight_decay;
+    rule.rate = result.rate, rule.beta1 = options.beta1, rule.beta2 = options.beta2, rule.epsilon = options.epsilon,
+    rule.weight_decay = options.weight_decay;
     adamw_update(ctx, values.flat(), first.flat(), second.flat(), std::span<const T>(gradients_.flat()), rule, next);
     step = next;
     return result;
