@@ -5,6 +5,7 @@
 #include <chrono>
 #include <vector>
 
+#include "wu/cpu/context.hpp"
 #include "wu/cpu/matrix.hpp"
 
 namespace bench {
@@ -20,9 +21,8 @@ inline double eigen_peak(int threads) {
   for (int run = 0; run < 7; ++run) {
     const auto start = std::chrono::steady_clock::now();
     ctx.split(n, n * n, [&](int, wu::Index begin, wu::Index end) {
-      wu::cpu::matrix(c.data() + begin * n, end - begin, n, n).noalias() =
-          wu::cpu::matrix(static_cast<const float*>(a.data()) + begin * n, end - begin, n, n) *
-          wu::cpu::matrix(static_cast<const float*>(b.data()), n, n, n);
+      wu::cpu::kernel::Matrix<float>::times({c.data() + begin * n, n}, {a.data() + begin * n, n}, {b.data(), n}, end - begin,
+                                            n, n);
     });
     const double seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
     peak = std::max(peak, 2e-9 * n * n * n / seconds);

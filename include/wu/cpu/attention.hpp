@@ -1,6 +1,6 @@
 // Attention on the CPU: tiles of queries against all keys of their group, one (group, head) per thread at a time.
 // Scratch per thread: a tile of scores (tile, keys) and, where rows are not evenly spaced, packed copies of k, v and a tile
-// of q. The same formulas as ops/attention.hpp.
+// of q. The same formulas as ops/attention.hpp. Few keys: cpu/short_attention.hpp.
 #pragma once
 
 #include "wu/cpu/matrix.hpp"
@@ -10,38 +10,24 @@
 namespace wu::cpu {
 
 namespace detail {
-using namespace wu::detail;
-
-/// Rows of one head: evenly spaced, so that Eigen can read them where they are.
+/// The head's rows first .. first + count-1 of a map where they are if evenly spaced, else in scratch, where pack() puts them
+/// before they are read and unpack() takes them from once they are written.
 template <class T>
-struct HeadRows {
-  T* data;
-  Index stride;
-};
-
-/// The head's rows where they are if evenly spaced, else packed into scratch.
-template <Index D, class V, class T>
-HeadRows<const T> read_rows(const V& all, Index base, const RowMap& map, Index first, Index count, Index column,
-                            T* scratch) {
-  if (map.regular()) {
-    const Index step = map.axes[3].stride;
-    return {all.row(base + first * step) + column, (all.row(1) - all.row(0)) * (count > 1 ? step : 1)};
-  }
-  for (Index i = 0; i < count; ++i) std::copy_n(all.row(base + map(first + i)) + column, D, scratch + i * D);
-  return {scratch, D};
+Spaced<T> head_rows(Spaced<T> all, Index base, const RowMap& map, Index first, Index column, Index D,
+                    std::remove_const_t<T>* scratch) {
+  if (!map.regular()) return {scratch, D};
+  return {all.row(base + first * map.axes[3].stride) + column, all.stride * map.axes[3].stride};
 }
-
-/// A place to write the head's rows, and write_rows() to bring them home.
-template <Index D, class V, class T>
-HeadRows<T> place_rows(const V& all, Index base, const RowMap& map, Index first, Index count, Index column, T* scratch) {
-  if (map.regular()) {
-    const Index step = map.axes[3].stride;
-    return {all.row(base + first * step) + column, (all.row(1) - all.row(0)) * (count > 1 ? step : 1)};
-  }
-  return {scratch, D};
+template <class T>
+Spaced<const T> pack(Spaced<const T> all, Index base, const RowMap& map, Index first, Index count, Index column, Index D,
+                     T* scratch) {
+  if (!map.regular())
+    for (Index i = 0; i < count; ++i) std::copy_n(all.row(base + map(first + i)) + column, D, scratch + i * D);
+  return head_rows(all, base, map, first, column, D, scratch);
 }
-template <Index D, class V, class T>
-void write_rows(const V& all, Index base, const RowMap& map, Index first, Index count, Index column, const T* scratch) {
+template <class T>
+void unpack(Spaced<T> all, Index base, const RowMap& map, Index first, Index count, Index column, Index D,
+            const T* scratch) {
   if (map.regular()) return;
   for (Index i = 0; i < count; ++i) std::copy_n(scratch + i * D, D, all.row(base + map(first + i)) + column);
 }
@@ -49,105 +35,130 @@ void write_rows(const V& all, Index base, const RowMap& map, Index first, Index 
 inline constexpr Index query_tile = 64;
 }  // namespace detail
 
-template <Index D>
-void attention_forward(Context& ctx, Workspace& ws, auto out, auto lse, auto q, auto k, auto v, const AttentionRows& rows)
-  requires has_product<value_of<decltype(q)>>
-{
-  constexpr Index heads = detail::AttentionWidths<q.width, k.width, v.width, D>::heads;
-  using T = value_of<decltype(q)>;
-  detail::check_attention_widths<q.width, heads, lse.width, out.width>();
-  detail::check_attention(rows, q, k, v, out, lse);
-  if (rows.key.size() <= detail::short_keys) return detail::short_attention_forward<D>(ctx, out, lse, q, k, v, rows);
-  const Index keys = rows.key.size(), queries = rows.query.size(), tile = std::min(detail::query_tile, queries);
+namespace kernel {
+template <class T>
+struct LongAttention {
+  static void forward(Context& ctx, Workspace& ws, Spaced<T> out, Spaced<T> lse, const AttentionOperands<T>& in);
+  static void backward(Context& ctx, Workspace& ws, const AttentionGradients<T>& g, const AttentionOperands<T>& in);
+};
+
+template <class T>
+void LongAttention<T>::forward(Context& ctx, Workspace& ws, Spaced<T> out, Spaced<T> lse, const AttentionOperands<T>& in) {
+  const RowMap &query = in.rows.query, &key = in.rows.key;
+  const Index heads = in.heads, D = in.D, keys = key.size(), queries = query.size(),
+              tile = std::min(detail::query_tile, queries);
   const Workspace::Scope scope(ws);
   const Index scratch_size = tile * keys + 2 * keys * D + 2 * tile * D;
   T* const scratch = ws.take_values<T>(scratch_size * ctx.threads());
   const T scale = 1 / std::sqrt(static_cast<T>(D));
-  ctx.split(rows.groups() * heads, 2 * queries * keys * D, [&](int thread, Index begin, Index end) {
+  ctx.split(in.rows.groups() * heads, 2 * queries * keys * D, [&](int thread, Index begin, Index end) {
     T* const scores = scratch + thread * scratch_size;
     T *const pack_k = scores + tile * keys, *const pack_v = pack_k + keys * D, *const pack_q = pack_v + keys * D,
              *const pack_o = pack_q + tile * D;
     for (Index item = begin; item < end; ++item) {
-      const Index base_q = rows.query_group(item / heads), base_k = rows.key_group(item / heads), column = item % heads * D;
-      const auto kr = detail::read_rows<D>(k, base_k, rows.key, 0, keys, column, pack_k);
-      const auto vr = detail::read_rows<D>(v, base_k, rows.key, 0, keys, column, pack_v);
+      const Index base_q = in.rows.query_group(item / heads), base_k = in.rows.key_group(item / heads),
+                  column = item % heads * D;
+      const auto kr = detail::pack(in.k, base_k, key, 0, keys, column, D, pack_k);
+      const auto vr = detail::pack(in.v, base_k, key, 0, keys, column, D, pack_v);
       for (Index first = 0; first < queries; first += tile) {
         const Index count = std::min(tile, queries - first);
-        const auto qr = detail::read_rows<D>(q, base_q, rows.query, first, count, column, pack_q);
-        const auto o = detail::place_rows<D>(out, base_q, rows.query, first, count, column, pack_o);
-        auto s = matrix(scores, count, keys, keys);
-        s.noalias() = scale * matrix(qr.data, count, D, qr.stride) * matrix(kr.data, keys, D, kr.stride).transpose();
+        const auto qr = detail::pack(in.q, base_q, query, first, count, column, D, pack_q);
+        const auto o = detail::head_rows(out, base_q, query, first, column, D, pack_o);
+        Matrix<T>::times_transposed({scores, keys}, scale, qr, kr, count, keys, D);
         for (Index i = 0; i < count; ++i) {
-          auto row = s.row(i).array();
-          const T largest = row.maxCoeff();
-          row = (row - largest).exp();
-          const T total = row.sum();
-          row *= 1 / total;
-          lse.row(base_q + rows.query(first + i))[item % heads] = largest + std::log(total);
+          T* const row = scores + i * keys;
+          const T largest = detail::lane_max(keys, row);
+          VectorMath<T>::exp(row, row, largest, keys);
+          const T total = detail::lane_sum<T>(keys, [row](Index j) { return row[j]; });
+          const T share = 1 / total;
+          for (Index j = 0; j < keys; ++j) row[j] *= share;
+          lse.row(base_q + query(first + i))[item % heads] = largest + std::log(total);
         }
-        matrix(o.data, count, D, o.stride).noalias() = s * matrix(vr.data, keys, D, vr.stride);
-        detail::write_rows<D>(out, base_q, rows.query, first, count, column, o.data);
+        Matrix<T>::times(o, {scores, keys}, vr, count, D, keys);
+        detail::unpack(out, base_q, query, first, count, column, D, o.data);
       }
     }
   });
 }
 
+template <class T>
+void LongAttention<T>::backward(Context& ctx, Workspace& ws, const AttentionGradients<T>& g,
+                                const AttentionOperands<T>& in) {
+  const RowMap &query = in.rows.query, &key = in.rows.key;
+  const Index heads = in.heads, D = in.D, keys = key.size(), queries = query.size(),
+              tile = std::min(detail::query_tile, queries);
+  const Workspace::Scope scope(ws);
+  const Index scratch_size = 2 * tile * keys + 4 * keys * D + 3 * tile * D;
+  T* const scratch = ws.take_values<T>(scratch_size * ctx.threads());
+  const T scale = 1 / std::sqrt(static_cast<T>(D));
+  ctx.split(in.rows.groups() * heads, 5 * queries * keys * D, [&](int thread, Index begin, Index end) {
+    T *at = scratch + thread * scratch_size, *const p = at, *const ds = at += tile * keys;
+    T *const pack_k = at += tile * keys, *const pack_v = at += keys * D, *const pack_dk = at += keys * D,
+             *const pack_dv = at += keys * D;
+    T *const pack_q = at += keys * D, *const pack_do = at += tile * D, *const pack_dq = at += tile * D;
+    for (Index item = begin; item < end; ++item) {
+      const Index head = item % heads, base_q = in.rows.query_group(item / heads), base_k = in.rows.key_group(item / heads),
+                  column = head * D;
+      const auto kr = detail::pack(in.k, base_k, key, 0, keys, column, D, pack_k);
+      const auto vr = detail::pack(in.v, base_k, key, 0, keys, column, D, pack_v);
+      const auto dkr = detail::head_rows(g.dk, base_k, key, 0, column, D, pack_dk);
+      const auto dvr = detail::head_rows(g.dv, base_k, key, 0, column, D, pack_dv);
+      for (Index j = 0; j < keys; ++j) std::fill_n(dkr.row(j), D, T(0)), std::fill_n(dvr.row(j), D, T(0));
+      for (Index first = 0; first < queries; first += tile) {
+        const Index count = std::min(tile, queries - first);
+        const auto qr = detail::pack(in.q, base_q, query, first, count, column, D, pack_q);
+        const auto dor = detail::pack(g.dout, base_q, query, first, count, column, D, pack_do);
+        const auto dqr = detail::head_rows(g.dq, base_q, query, first, column, D, pack_dq);
+        Matrix<T>::times_transposed({p, keys}, scale, qr, kr, count, keys, D);
+        Matrix<T>::times_transposed({ds, keys}, T(1), dor, vr, count, keys, D);
+        for (Index i = 0; i < count; ++i) {
+          const Index r = base_q + query(first + i);
+          const T *const gradient = dor.row(i), *const mixed = g.out.row(r) + column;
+          const T delta = detail::lane_sum<T>(D, [=](Index c) { return gradient[c] * mixed[c]; });
+          T *const weights = p + i * keys, *const slopes = ds + i * keys;
+          VectorMath<T>::exp(weights, weights, g.lse.row(r)[head], keys);
+          for (Index j = 0; j < keys; ++j) slopes[j] = weights[j] * (slopes[j] - delta) * scale;
+        }
+        Matrix<T>::add_transposed_times(dvr, {p, keys}, dor, keys, D, count);
+        Matrix<T>::add_transposed_times(dkr, {ds, keys}, qr, keys, D, count);
+        Matrix<T>::times(dqr, {ds, keys}, kr, count, D, keys);
+        detail::unpack(g.dq, base_q, query, first, count, column, D, dqr.data);
+      }
+      detail::unpack(g.dk, base_k, key, 0, keys, column, D, dkr.data);
+      detail::unpack(g.dv, base_k, key, 0, keys, column, D, dvr.data);
+    }
+  });
+}
+}  // namespace kernel
+
+template <Index D>
+void attention_forward(Context& ctx, Workspace& ws, auto out, auto lse, auto q, auto k, auto v, const AttentionRows& rows)
+  requires detail::one_native_type<decltype(out), decltype(lse), decltype(q), decltype(k), decltype(v)>
+{
+  constexpr Index heads = detail::AttentionWidths<q.width, k.width, v.width, D>::heads;
+  using T = value_of<decltype(q)>;
+  detail::check_attention_widths<q.width, heads, lse.width, out.width>();
+  detail::check_attention(rows, q, k, v, out, lse);
+  const kernel::AttentionOperands<T> in{spaced(q), spaced(k), spaced(v), rows, heads, D};
+  if (rows.key.size() <= detail::short_keys) kernel::ShortAttention<T>::forward(ctx, ws, spaced(out), spaced(lse), in);
+  else kernel::LongAttention<T>::forward(ctx, ws, spaced(out), spaced(lse), in);
+}
+
 template <Index D>
 void attention_backward(Context& ctx, Workspace& ws, auto dq /* = */, auto dk /* = */, auto dv /* = */, auto dout, auto out,
                         auto lse, auto q, auto k, auto v, const AttentionRows& rows)
-  requires has_product<value_of<decltype(q)>>
+  requires detail::one_native_type<decltype(dq), decltype(dk), decltype(dv), decltype(dout), decltype(out), decltype(lse),
+                                   decltype(q), decltype(k), decltype(v)>
 {
   constexpr Index heads = detail::AttentionWidths<q.width, k.width, v.width, D>::heads;
   using T = value_of<decltype(q)>;
   detail::check_attention_widths<q.width, heads, lse.width, dq.width, dk.width, dv.width, dout.width, out.width>();
   detail::check_attention(rows, q, k, v, dq, dout, out, lse);
   check_rows("attention, gradients of keys and values", k, dk, dv);
-  if (rows.key.size() <= detail::short_keys)
-    return detail::short_attention_backward<D>(ctx, dq, dk, dv, dout, out, lse, q, k, v, rows);
-  const Index keys = rows.key.size(), queries = rows.query.size(), tile = std::min(detail::query_tile, queries);
-  const Workspace::Scope scope(ws);
-  const Index scratch_size = 2 * tile * keys + 4 * keys * D + 3 * tile * D;
-  T* const scratch = ws.take_values<T>(scratch_size * ctx.threads());
-  const T scale = 1 / std::sqrt(static_cast<T>(D));
-  ctx.split(rows.groups() * heads, 5 * queries * keys * D, [&](int thread, Index begin, Index end) {
-    T *at = scratch + thread * scratch_size, *const probabilities = at, *const gradients = at += tile * keys;
-    T *const pack_k = at += tile * keys, *const pack_v = at += keys * D, *const pack_dk = at += keys * D,
-             *const pack_dv = at += keys * D;
-    T *const pack_q = at += keys * D, *const pack_do = at += tile * D, *const pack_dq = at += tile * D;
-    for (Index item = begin; item < end; ++item) {
-      const Index head = item % heads, base_q = rows.query_group(item / heads), base_k = rows.key_group(item / heads),
-                  column = head * D;
-      const auto kr = detail::read_rows<D>(k, base_k, rows.key, 0, keys, column, pack_k);
-      const auto vr = detail::read_rows<D>(v, base_k, rows.key, 0, keys, column, pack_v);
-      const auto dkr = detail::place_rows<D>(dk, base_k, rows.key, 0, keys, column, pack_dk);
-      const auto dvr = detail::place_rows<D>(dv, base_k, rows.key, 0, keys, column, pack_dv);
-      auto grad_k = matrix(dkr.data, keys, D, dkr.stride), grad_v = matrix(dvr.data, keys, D, dvr.stride);
-      grad_k.setZero();
-      grad_v.setZero();
-      for (Index first = 0; first < queries; first += tile) {
-        const Index count = std::min(tile, queries - first);
-        const auto qr = detail::read_rows<D>(q, base_q, rows.query, first, count, column, pack_q);
-        const auto dor = detail::read_rows<D>(dout, base_q, rows.query, first, count, column, pack_do);
-        const auto dqr = detail::place_rows<D>(dq, base_q, rows.query, first, count, column, pack_dq);
-        const auto query = matrix(qr.data, count, D, qr.stride), dmix = matrix(dor.data, count, D, dor.stride);
-        auto p = matrix(probabilities, count, keys, keys), ds = matrix(gradients, count, keys, keys);
-        p.noalias() = scale * query * matrix(kr.data, keys, D, kr.stride).transpose();
-        ds.noalias() = dmix * matrix(vr.data, keys, D, vr.stride).transpose();
-        for (Index i = 0; i < count; ++i) {
-          const Index r = base_q + rows.query(first + i);
-          const T delta = dmix.row(i).dot(matrix(out.row(r) + column, 1, D, D).row(0));
-          p.row(i).array() = (p.row(i).array() - lse.row(r)[head]).exp();
-          ds.row(i).array() = p.row(i).array() * (ds.row(i).array() - delta) * scale;
-        }
-        grad_v.noalias() += p.transpose() * dmix;
-        grad_k.noalias() += ds.transpose() * query;
-        matrix(dqr.data, count, D, dqr.stride).noalias() = ds * matrix(kr.data, keys, D, kr.stride);
-        detail::write_rows<D>(dq, base_q, rows.query, first, count, column, dqr.data);
-      }
-      detail::write_rows<D>(dk, base_k, rows.key, 0, keys, column, dkr.data);
-      detail::write_rows<D>(dv, base_k, rows.key, 0, keys, column, dvr.data);
-    }
-  });
+  const kernel::AttentionOperands<T> in{spaced(q), spaced(k), spaced(v), rows, heads, D};
+  const kernel::AttentionGradients<T> g{spaced(dq), spaced(dk), spaced(dv), spaced(dout), spaced(out), spaced(lse)};
+  if (rows.key.size() <= detail::short_keys) kernel::ShortAttention<T>::backward(ctx, ws, g, in);
+  else kernel::LongAttention<T>::backward(ctx, ws, g, in);
 }
 
 }  // namespace wu::cpu

@@ -11,6 +11,18 @@
 
 namespace wu::cpu {
 
+namespace detail {
+using namespace wu::detail;
+
+/// All views hold values of one type. What mixes types is answered by the reference.
+template <class First, class... More>
+inline constexpr bool one_type = (std::is_same_v<value_of<First>, value_of<More>> && ...);
+/// And the type is one that vector registers multiply; the reference answers for others (bfloat16).
+template <class First, class... More>
+inline constexpr bool one_native_type =
+    one_type<First, More...> && (std::is_same_v<value_of<First>, float> || std::is_same_v<value_of<First>, double>);
+}  // namespace detail
+
 struct Options {
   int threads = 0;  ///< 0: as many as the machine has
 };
@@ -30,6 +42,15 @@ class Context : public reference {
     if (n * work_per_item < grain) {
       if (n > 0) work(0, Index{0}, n);
     } else threads_->split(n, work);
+  }
+
+  /// work(begin, end) likewise, in parts of whole blocks: which values share a vector register, and so their last bits, then does
+  /// not depend on the number of threads.
+  template <class Work>
+  void split_blocks(Index n, Index work_per_item, Work&& work) {
+    constexpr Index block = 512;
+    split((n + block - 1) / block, block * work_per_item,
+          [&](int, Index begin, Index end) { work(begin * block, end * block < n ? end * block : n); });
   }
 
   /// Scratch memory for one operation: what it held is lost at the next call. Grows to the largest that was asked for.

@@ -6,6 +6,7 @@
 #include "wu/cpu/context.hpp"
 #include "wu/cpu/depthwise.hpp"
 #include "wu/cpu/elementwise.hpp"
+#include "wu/cpu/instances.hpp"
 #include "wu/cpu/layer_norm.hpp"
 #include "wu/cpu/linear.hpp"
 #include "wu/cpu/lora.hpp"

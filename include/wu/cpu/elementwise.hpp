@@ -1,143 +1,163 @@
-// Sums, copies and broadcasts on the CPU: memory's speed, on all threads. Also the two kinds of sums that the norms and
-// modulations share: along a row and down the columns, both with an order that does not depend on the number of threads.
+// Sums, copies and broadcasts on the CPU: memory's speed, on all threads. No order of a sum depends on the number of threads.
 #pragma once
 
 #include <algorithm>
-#include <type_traits>
 
 #include "wu/cpu/context.hpp"
+#include "wu/cpu/lanes.hpp"
 #include "wu/ops/elementwise.hpp"
 
 namespace wu::cpu {
 
 namespace detail {
-using namespace wu::detail;
-
-/// How many values of S are summed side by side along a row.
-template <class S>
-inline constexpr Index side_by_side = static_cast<Index>(128 / sizeof(S));
-
-/// Sum of term(c) over c = 0 .. count-1: partial sums side by side, which the compiler keeps in vector registers, then halved.
-template <class S>
-inline S lane_sum(Index count, auto&& term) {
-  constexpr Index L = side_by_side<S>;
-  S part[L] = {};
-  Index c = 0;
-  for (; c + L <= count; c += L)
-    for (Index j = 0; j < L; ++j) part[j] += term(c + j);
-  for (Index j = 0; c + j < count; ++j) part[j] += term(c + j);
-  for (Index half = L / 2; half > 0; half /= 2)
-    for (Index j = 0; j < half; ++j) part[j] += part[j + half];
-  return part[0];
-}
-
 /// Cuts the columns 0 .. C-1 of `groups` groups of rows into blocks that fit into registers and calls
-/// block(group, first column, std::integral_constant<Index, columns>) for each, on all threads.
-template <Index C, class S, class Block>
-void split_columns(Context& ctx, Index groups, Index work_per_column, Block&& block) {
-  constexpr Index W = side_by_side<S>, blocks = (C + W - 1) / W;
+/// block(group, first column, columns) for each, on all threads. A full block's number of columns stands in its type.
+template <class S, class Block>
+void split_columns(Context& ctx, Index C, Index groups, Index work_per_column, const Block& block) {
+  constexpr Index W = side_by_side<S>;
+  const Index blocks = (C + W - 1) / W;
   ctx.split(groups * blocks, work_per_column * std::min(C, W), [&](int, Index begin, Index end) {
     for (Index item = begin; item < end; ++item) {
       const Index group = item / blocks, from = item % blocks * W;
-      if constexpr (C % W != 0) {
-        if (from + W > C) {
-          block(group, from, std::integral_constant<Index, C % W>{});
-          continue;
-        }
-      }
-      if constexpr (C >= W) block(group, from, std::integral_constant<Index, W>{});
+      if (from + W <= C) block(group, from, std::integral_constant<Index, W>{});
+      else block(group, from, C - from);
     }
   });
 }
 }  // namespace detail
 
-void add(Context& ctx, auto y /* += */, auto x) {
-  detail::check_contiguous(y, x);
-  static_assert(detail::SameWidth<x.width, y.width>::value == x.width);
-  using Sum = sum_of<decltype(y)>;
-  detail::check_sizes("add", y.size(), x.size());
-  auto* const out = y.data;
-  const auto* const in = x.data;
-  ctx.split(x.size(), 1, [=](int, Index begin, Index end) {
-    for (Index k = begin; k < end; ++k) out[k] = static_cast<value_of<decltype(y)>>(Sum(out[k]) + Sum(in[k]));
+namespace kernel {
+/// On contiguous values; Sum: the type that they are summed in.
+template <class T>
+struct Elementwise {
+  using Sum = accumulator_t<T>;
+  static void add(Context& ctx, T* y, const T* x, Index count);
+  static void copy(Context& ctx, T* y, const T* x, Index count);
+  static void zero(Context& ctx, T* y, Index count);
+  /// y (copies, part) = x (part) for every copy; backward adds the copies up.
+  static void broadcast(Context& ctx, T* y, const T* x, Index part, Index copies);
+  static void broadcast_backward(Context& ctx, T* dx, const T* dy, Index part, Index copies);
+  /// y (groups, C) = mean over the k rows of each group of x (groups * k, C).
+  static void mean(Context& ctx, T* y, const T* x, Index groups, Index k, Index C);
+  static void mean_backward(Context& ctx, T* dx, const T* dy, Index groups, Index k, Index C);
+};
+
+template <class T>
+void Elementwise<T>::add(Context& ctx, T* y, const T* x, Index count) {
+  ctx.split(count, 1, [=](int, Index begin, Index end) {
+    for (Index k = begin; k < end; ++k) y[k] = static_cast<T>(Sum(y[k]) + Sum(x[k]));
   });
 }
 
-void copy(Context& ctx, auto y, auto x) {
+template <class T>
+void Elementwise<T>::copy(Context& ctx, T* y, const T* x, Index count) {
+  ctx.split(count, 1, [=](int, Index begin, Index end) { std::copy_n(x + begin, end - begin, y + begin); });
+}
+
+template <class T>
+void Elementwise<T>::zero(Context& ctx, T* y, Index count) {
+  ctx.split(count, 1, [=](int, Index begin, Index end) { std::fill_n(y + begin, end - begin, T{}); });
+}
+
+template <class T>
+void Elementwise<T>::broadcast(Context& ctx, T* y, const T* x, Index part, Index copies) {
+  ctx.split(part * copies, 1, [=](int, Index begin, Index end) {
+    for (Index k = begin; k < end;) {
+      const Index from = k % part, length = std::min(part - from, end - k);
+      std::copy_n(x + from, length, y + k);
+      k += length;
+    }
+  });
+}
+
+template <class T>
+void Elementwise<T>::broadcast_backward(Context& ctx, T* dx, const T* dy, Index part, Index copies) {
+  detail::split_columns<Sum>(ctx, part, 1, copies, [=](Index, Index from, auto few) {
+    Sum sum[detail::side_by_side<Sum>] = {};
+    for (Index i = 0; i < copies; ++i)
+      for (Index j = 0; j < few; ++j) sum[j] += Sum(dy[i * part + from + j]);
+    for (Index j = 0; j < few; ++j) dx[from + j] = static_cast<T>(Sum(dx[from + j]) + sum[j]);
+  });
+}
+
+template <class T>
+void Elementwise<T>::mean(Context& ctx, T* y, const T* x, Index groups, Index k, Index C) {
+  detail::split_columns<Sum>(ctx, C, groups, k, [=](Index g, Index from, auto few) {
+    Sum sum[detail::side_by_side<Sum>] = {};
+    for (Index r = g * k; r < (g + 1) * k; ++r)
+      for (Index j = 0; j < few; ++j) sum[j] += Sum(x[r * C + from + j]);
+    for (Index j = 0; j < few; ++j) y[g * C + from + j] = static_cast<T>(sum[j] / static_cast<Sum>(k));
+  });
+}
+
+template <class T>
+void Elementwise<T>::mean_backward(Context& ctx, T* dx, const T* dy, Index groups, Index k, Index C) {
+  ctx.split(groups * k, C, [=](int, Index begin, Index end) {
+    for (Index r = begin; r < end; ++r)
+      for (Index c = 0; c < C; ++c) dx[r * C + c] = static_cast<T>(Sum(dy[r / k * C + c]) / static_cast<Sum>(k));
+  });
+}
+}  // namespace kernel
+
+void add(Context& ctx, auto y /* += */, auto x)
+  requires detail::one_type<decltype(y), decltype(x)>
+{
+  detail::check_contiguous(y, x);
+  static_assert(detail::SameWidth<x.width, y.width>::value == x.width);
+  detail::check_sizes("add", y.size(), x.size());
+  kernel::Elementwise<value_of<decltype(y)>>::add(ctx, y.data, x.data, x.size());
+}
+
+void copy(Context& ctx, auto y, auto x)
+  requires detail::one_type<decltype(y), decltype(x)>
+{
   detail::check_contiguous(y, x);
   static_assert(detail::SameWidth<x.width, y.width>::value == x.width);
   detail::check_sizes("copy", y.size(), x.size());
-  ctx.split(x.size(), 1, [=](int, Index begin, Index end) {
-    std::transform(x.data + begin, x.data + end, y.data + begin,
-                   [](auto v) { return static_cast<value_of<decltype(y)>>(v); });
-  });
+  kernel::Elementwise<value_of<decltype(y)>>::copy(ctx, y.data, x.data, x.size());
 }
 
 void zero(Context& ctx, auto y) {
   detail::check_contiguous(y);
-  ctx.split(y.size(), 1,
-            [=](int, Index begin, Index end) { std::fill_n(y.data + begin, end - begin, value_of<decltype(y)>{}); });
+  kernel::Elementwise<value_of<decltype(y)>>::zero(ctx, y.data, y.size());
 }
 
-void broadcast_rows_forward(Context& ctx, auto y, auto x) {
+void broadcast_rows_forward(Context& ctx, auto y, auto x)
+  requires detail::one_type<decltype(y), decltype(x)>
+{
   detail::check_contiguous(y, x);
-  constexpr Index C = detail::SameWidth<x.width, y.width>::value;
-  const Index part = x.rows();
+  static_assert(detail::SameWidth<x.width, y.width>::value == x.width);
   detail::check_copies("broadcast rows", y.size(), x.size());
-  ctx.split(y.rows(), C, [=](int, Index begin, Index end) {
-    for (Index r = begin; r < end; ++r)
-      std::transform(x.data + r % part * C, x.data + (r % part + 1) * C, y.data + r * C,
-                     [](auto v) { return static_cast<value_of<decltype(y)>>(v); });
-  });
+  kernel::Elementwise<value_of<decltype(y)>>::broadcast(ctx, y.data, x.data, x.size(), y.size() / x.size());
 }
 
 void broadcast_rows_backward(Context& ctx, auto dx /* += */, auto dy)
-  requires std::is_same_v<value_of<decltype(dx)>, sum_of<decltype(dx)>>
+  requires detail::one_type<decltype(dx), decltype(dy)>
 {
   detail::check_contiguous(dx, dy);
   static_assert(detail::SameWidth<dx.width, dy.width>::value == dx.width);
   if (!dx.data) return;
   detail::check_copies("broadcast rows backward", dy.size(), dx.size());
-  const Index part = dx.size(), copies = dy.size() / part;
-  ctx.split(part, copies, [=](int, Index begin, Index end) {
-    for (Index i = 0; i < copies; ++i) {
-      const auto* const g = dy.data + i * part;
-      for (Index k = begin; k < end; ++k) dx.data[k] += g[k];
-    }
-  });
+  kernel::Elementwise<value_of<decltype(dx)>>::broadcast_backward(ctx, dx.data, dy.data, dx.size(), dy.size() / dx.size());
 }
 
-void mean_rows_forward(Context& ctx, auto y, auto x) {
+void mean_rows_forward(Context& ctx, auto y, auto x)
+  requires detail::one_type<decltype(y), decltype(x)>
+{
   detail::check_contiguous(y, x);
   constexpr Index C = detail::SameWidth<x.width, y.width>::value;
-  using Sum = sum_of<decltype(x)>;
   detail::check_copies("mean rows", x.rows(), y.rows());
-  const Index groups = y.rows(), k = x.rows() / groups;
-  detail::split_columns<C, Sum>(ctx, groups, k, [=](Index g, Index from, auto few) {
-    Sum sum[few] = {};
-    for (Index r = g * k; r < (g + 1) * k; ++r) {
-      const auto* const in = x.data + r * C + from;
-      for (Index j = 0; j < few; ++j) sum[j] += Sum(in[j]);
-    }
-    for (Index j = 0; j < few; ++j)
-      y.data[g * C + from + j] = static_cast<value_of<decltype(y)>>(sum[j] / static_cast<Sum>(k));
-  });
+  kernel::Elementwise<value_of<decltype(y)>>::mean(ctx, y.data, x.data, y.rows(), x.rows() / y.rows(), C);
 }
 
-void mean_rows_backward(Context& ctx, auto dx /* = */, auto dy) {
+void mean_rows_backward(Context& ctx, auto dx /* = */, auto dy)
+  requires detail::one_type<decltype(dx), decltype(dy)>
+{
   detail::check_contiguous(dx, dy);
   constexpr Index C = detail::SameWidth<dx.width, dy.width>::value;
-  using Sum = sum_of<decltype(dy)>;
   if (!dx.data) return;
   detail::check_copies("mean rows backward", dx.rows(), dy.rows());
-  const Index k = dx.rows() / dy.rows();
-  ctx.split(dx.rows(), C, [=](int, Index begin, Index end) {
-    for (Index r = begin; r < end; ++r) {
-      const auto* const g = dy.data + r / k * C;
-      for (Index c = 0; c < C; ++c)
-        dx.data[r * C + c] = static_cast<value_of<decltype(dx)>>(Sum(g[c]) / static_cast<Sum>(k));
-    }
-  });
+  kernel::Elementwise<value_of<decltype(dx)>>::mean_backward(ctx, dx.data, dy.data, dy.rows(), dx.rows() / dy.rows(), C);
 }
 
 }  // namespace wu::cpu

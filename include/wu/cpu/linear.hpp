@@ -3,52 +3,67 @@
 
 #include <algorithm>
 
-#include "wu/cpu/matrix.hpp"
+#include "wu/cpu/context.hpp"
 #include "wu/cpu/product.hpp"
 #include "wu/ops/linear.hpp"
 
 namespace wu::cpu {
 
-namespace detail {
-using namespace wu::detail;
-}  // namespace detail
+namespace kernel {
+/// y (rows, Out) = x (rows, In) W^T + b, and its gradients; null: no bias, or not wanted.
+template <class T>
+struct Linear {
+  static void forward(Context& ctx, T* y, const T* x, const T* W, const T* b, Index rows, Index In, Index Out);
+  static void backward(Context& ctx, T* dx, T* dW, T* db, const T* dy, const T* x, const T* W, Index rows, Index In,
+                       Index Out);
+};
+
+template <class T>
+void Linear<T>::forward(Context& ctx, T* y, const T* x, const T* W, const T* b, Index rows, Index In, Index Out) {
+  T* const turned = ctx.scratch<T>(In * Out);
+  Product<T>::transpose(turned, W, Out, In);
+  ctx.split(rows, In * Out, [&](int, Index begin, Index end) {
+    if (b)
+      for (Index r = begin; r < end; ++r) std::copy_n(b, Out, y + r * Out);
+    Product<T>::multiply(y + begin * Out, Out, x + begin * In, In, 1, turned, Out, end - begin, Out, In, b != nullptr);
+  });
+}
+
+template <class T>
+void Linear<T>::backward(Context& ctx, T* dx, T* dW, T* db, const T* dy, const T* x, const T* W, Index rows, Index In,
+                         Index Out) {
+  if (dx)
+    ctx.split(rows, In * Out, [&](int, Index begin, Index end) {
+      Product<T>::multiply(dx + begin * In, In, dy + begin * Out, Out, 1, W, In, end - begin, In, Out, false);
+    });
+  if (dW || db)
+    ctx.split(Out, In * rows, [&](int, Index begin, Index end) {
+      if (dW) Product<T>::multiply(dW + begin * In, In, dy + begin, 1, Out, x, In, end - begin, In, rows, true);
+      if (!db) return;
+      for (Index s = 0; s < rows; ++s)
+        for (Index o = begin; o < end; ++o) db[o] += dy[s * Out + o];
+    });
+}
+}  // namespace kernel
 
 void linear_forward(Context& ctx, auto y, auto x, auto W, auto b)
-  requires has_product<value_of<decltype(x)>>
+  requires detail::one_native_type<decltype(y), decltype(x), decltype(W), decltype(b)>
 {
   detail::check_contiguous(y, x, W, b);
   constexpr Index In = detail::LinearWidths<x.width, W.width>::in, Out = detail::LinearOutputs<y.width, W.extents[0]>::out;
   static_assert(detail::LinearOutputs<b.width, Out>::out == Out);
-  using T = value_of<decltype(x)>;
   check_rows("linear", x, y);
-  T* const turned = ctx.scratch<T>(In * Out);
-  transpose(turned, W.data, Out, In);
-  split_rows(ctx, x.rows(), In * Out, [&](Index begin, Index count) {
-    if (b.data)
-      for (Index r = begin; r < begin + count; ++r) std::copy_n(b.data, Out, y.data + r * Out);
-    product<Out, T>(y.data + begin * Out, Out, x.data + begin * In, In, 1, turned, Out, count, In, b.data != nullptr);
-  });
+  kernel::Linear<value_of<decltype(x)>>::forward(ctx, y.data, x.data, W.data, b.data, x.rows(), In, Out);
 }
 
 void linear_backward(Context& ctx, auto dx /* = */, auto dW /* += */, auto db /* += */, auto dy, auto x, auto W)
-  requires has_product<value_of<decltype(x)>>
+  requires detail::one_native_type<decltype(dx), decltype(dW), decltype(db), decltype(dy), decltype(x), decltype(W)>
 {
   detail::check_contiguous(dx, dW, db, dy, x, W);
   constexpr Index In = detail::LinearWidths<x.width, W.width>::in, Out = detail::LinearOutputs<dy.width, W.extents[0]>::out;
-  using T = value_of<decltype(x)>;
   detail::check_linear_backward(dx, dW, db, dy, x, W);
-  const Index rows = dy.rows();
-  if (dx.data)
-    split_rows(ctx, rows, In * Out, [&](Index begin, Index count) {
-      product<In, T>(dx.data + begin * In, In, dy.data + begin * Out, Out, 1, W.data, In, count, Out, false);
-    });
-  if (dW.data || db.data)
-    split_rows(ctx, Out, In * rows, [&](Index begin, Index count) {
-      if (dW.data) product<In, T>(dW.data + begin * In, In, dy.data + begin, 1, Out, x.data, In, count, rows, true);
-      if (!db.data) return;
-      for (Index s = 0; s < rows; ++s)
-        for (Index o = begin; o < begin + count; ++o) db.data[o] += dy.data[s * Out + o];
-    });
+  kernel::Linear<value_of<decltype(x)>>::backward(ctx, dx.data, dW.data, db.data, dy.data, x.data, W.data, dy.rows(), In,
+                                                  Out);
 }
 
 }  // namespace wu::cpu

@@ -1,36 +1,24 @@
-// Matrix products through Eigen, split over threads by rows of the result. Sizes and strides in elements, row-major.
+// Matrix products with any sizes and strides, one thread each, through Eigen (cpu/eigen.hpp). Attention's scores and mixtures
+// are such; the layers of a network go through cpu/product.hpp.
 #pragma once
 
-#include <Eigen/Core>
+#include "wu/cpu/spaced.hpp"
 
-#include "wu/cpu/context.hpp"
+namespace wu::cpu::kernel {
 
-namespace wu::cpu {
-
+/// For float and double. Rows lie `stride` apart, values of a row side by side.
 template <class T>
-using RowMajor = Eigen::Matrix<T, Eigen::Dynamic, Eigen::Dynamic, Eigen::RowMajor>;
-template <class T>
-using ConstMatrix = Eigen::Map<const RowMajor<T>, 0, Eigen::OuterStride<>>;
-template <class T>
-using MutableMatrix = Eigen::Map<RowMajor<T>, 0, Eigen::OuterStride<>>;
+struct Matrix {
+  /// C (M, N) = factor A B^T        A: (M, K)   B: (N, K)
+  static void times_transposed(Spaced<T> C, T factor, Spaced<const T> A, Spaced<const T> B, Index M, Index N, Index K);
+  /// C (M, N) = A B                 A: (M, K)   B: (K, N)
+  static void times(Spaced<T> C, Spaced<const T> A, Spaced<const T> B, Index M, Index N, Index K);
+  /// C (M, N) += A^T B              A: (K, M)   B: (K, N)
+  static void add_transposed_times(Spaced<T> C, Spaced<const T> A, Spaced<const T> B, Index M, Index N, Index K);
+};
 
-template <class T>
-ConstMatrix<T> matrix(const T* data, Index rows, Index columns, Index stride) {
-  return {data, rows, columns, Eigen::OuterStride<>(stride)};
-}
-template <class T>
-MutableMatrix<T> matrix(T* data, Index rows, Index columns, Index stride) {
-  return {data, rows, columns, Eigen::OuterStride<>(stride)};
-}
+}  // namespace wu::cpu::kernel
 
-/// Whether Eigen multiplies T; the reference loops answer for other scalars (bfloat16).
-template <class T>
-inline constexpr bool has_product = std::is_same_v<T, float> || std::is_same_v<T, double>;
-
-/// Calls product(begin, end) on slices of a result with `rows` rows, on all threads when the work is worth it.
-template <class Product>
-void split_rows(Context& ctx, Index rows, Index operations_per_row, Product&& product) {
-  ctx.split(rows, operations_per_row, [&](int, Index begin, Index end) { product(begin, end - begin); });
-}
-
-}  // namespace wu::cpu
+#ifndef WU_PRECOMPILED
+#include "wu/cpu/eigen.hpp"
+#endif

@@ -3,99 +3,138 @@
 #pragma once
 
 #include "wu/cpu/elementwise.hpp"
+#include "wu/cpu/spaced.hpp"
 #include "wu/ops/modulate.hpp"
 
 namespace wu::cpu {
 
-void modulate_forward(Context& ctx, auto y, auto x, auto shift, auto scale) {
-  detail::check_contiguous(y, x);
-  constexpr Index C = detail::SameWidth<detail::SameWidth<x.width, y.width>::value,
-                                        detail::SameWidth<shift.width, scale.width>::value>::value;
-  using Sum = sum_of<decltype(x)>;
-  check_rows("modulate", x, y);
-  check_rows("modulate", shift, scale);
-  const Index k = detail::group_rows("modulate", x.rows(), scale.rows());
-  ctx.split(x.rows(), C, [=](int, Index begin, Index end) {
+namespace kernel {
+/// On rows of C values in groups of k.
+template <class T>
+struct Modulate {
+  using Sum = accumulator_t<T>;
+  static void forward(Context& ctx, T* y, const T* x, Spaced<const T> shift, Spaced<const T> scale, Index rows, Index k,
+                      Index C);
+  static void backward(Context& ctx, T* dx, Spaced<T> dshift, Spaced<T> dscale, const T* dy, const T* x,
+                       Spaced<const T> scale, Index groups, Index k, Index C);
+  static void gated_add(Context& ctx, T* y, const T* h, Spaced<const T> gate, Index rows, Index k, Index C);
+  static void gated_add_backward(Context& ctx, T* dh, Spaced<T> dgate, const T* dy, const T* h, Spaced<const T> gate,
+                                 Index groups, Index k, Index C);
+};
+
+template <class T>
+void Modulate<T>::forward(Context& ctx, T* y, const T* x, Spaced<const T> shift, Spaced<const T> scale, Index rows, Index k,
+                          Index C) {
+  ctx.split(rows, C, [=](int, Index begin, Index end) {
     for (Index r = begin; r < end; ++r) {
-      const auto* const in = x.data + r * C;
-      auto* const out = y.data + r * C;
-      const auto* const by = scale.row(r / k);
-      const auto* const to = shift.row(r / k);
-      for (Index c = 0; c < C; ++c) out[c] = static_cast<value_of<decltype(y)>>(Sum(in[c]) * (1 + Sum(by[c])) + Sum(to[c]));
+      const T *const in = x + r * C, *const by = scale.row(r / k), *const to = shift.row(r / k);
+      T* const out = y + r * C;
+      for (Index c = 0; c < C; ++c) out[c] = static_cast<T>(Sum(in[c]) * (1 + Sum(by[c])) + Sum(to[c]));
     }
   });
 }
 
-void modulate_backward(Context& ctx, auto dx /* = */, auto dshift /* = */, auto dscale /* = */, auto dy, auto x,
-                       auto scale) {
+template <class T>
+void Modulate<T>::backward(Context& ctx, T* dx, Spaced<T> dshift, Spaced<T> dscale, const T* dy, const T* x,
+                           Spaced<const T> scale, Index groups, Index k, Index C) {
+  detail::split_columns<Sum>(ctx, C, groups, k, [=](Index g, Index from, auto few) {
+    constexpr Index W = detail::side_by_side<Sum>;
+    Sum sum[W] = {}, along[W] = {}, factor[W];
+    for (Index j = 0; j < few; ++j) factor[j] = 1 + Sum(scale.row(g)[from + j]);
+    for (Index r = g * k; r < (g + 1) * k; ++r) {
+      const T *const d = dy + r * C + from, *const in = x + r * C + from;
+      for (Index j = 0; j < few; ++j) sum[j] += Sum(d[j]), along[j] += Sum(d[j]) * Sum(in[j]);
+      if (!dx) continue;
+      T* const out = dx + r * C + from;
+      for (Index j = 0; j < few; ++j) out[j] = static_cast<T>(Sum(d[j]) * factor[j]);
+    }
+    for (Index j = 0; j < few && dshift.data; ++j) dshift.row(g)[from + j] = static_cast<T>(sum[j]);
+    for (Index j = 0; j < few && dscale.data; ++j) dscale.row(g)[from + j] = static_cast<T>(along[j]);
+  });
+}
+
+template <class T>
+void Modulate<T>::gated_add(Context& ctx, T* y, const T* h, Spaced<const T> gate, Index rows, Index k, Index C) {
+  ctx.split(rows, C, [=](int, Index begin, Index end) {
+    for (Index r = begin; r < end; ++r) {
+      const T *const in = h + r * C, *const by = gate.row(r / k);
+      T* const out = y + r * C;
+      for (Index c = 0; c < C; ++c) out[c] = static_cast<T>(Sum(out[c]) + Sum(by[c]) * Sum(in[c]));
+    }
+  });
+}
+
+template <class T>
+void Modulate<T>::gated_add_backward(Context& ctx, T* dh, Spaced<T> dgate, const T* dy, const T* h, Spaced<const T> gate,
+                                     Index groups, Index k, Index C) {
+  detail::split_columns<Sum>(ctx, C, groups, k, [=](Index g, Index from, auto few) {
+    constexpr Index W = detail::side_by_side<Sum>;
+    Sum along[W] = {}, factor[W];
+    for (Index j = 0; j < few; ++j) factor[j] = Sum(gate.row(g)[from + j]);
+    for (Index r = g * k; r < (g + 1) * k; ++r) {
+      const T *const d = dy + r * C + from, *const in = h + r * C + from;
+      for (Index j = 0; j < few; ++j) along[j] += Sum(d[j]) * Sum(in[j]);
+      if (!dh) continue;
+      T* const out = dh + r * C + from;
+      for (Index j = 0; j < few; ++j) out[j] = static_cast<T>(Sum(d[j]) * factor[j]);
+    }
+    for (Index j = 0; j < few && dgate.data; ++j) dgate.row(g)[from + j] = static_cast<T>(along[j]);
+  });
+}
+}  // namespace kernel
+
+void modulate_forward(Context& ctx, auto y, auto x, auto shift, auto scale)
+  requires detail::one_type<decltype(y), decltype(x), decltype(shift), decltype(scale)>
+{
+  detail::check_contiguous(y, x);
+  constexpr Index C = detail::SameWidth<detail::SameWidth<x.width, y.width>::value,
+                                        detail::SameWidth<shift.width, scale.width>::value>::value;
+  using T = value_of<decltype(x)>;
+  check_rows("modulate", x, y);
+  check_rows("modulate", shift, scale);
+  const Index k = detail::group_rows("modulate", x.rows(), scale.rows());
+  kernel::Modulate<T>::forward(ctx, y.data, x.data, spaced(shift), spaced(scale), x.rows(), k, C);
+}
+
+void modulate_backward(Context& ctx, auto dx /* = */, auto dshift /* = */, auto dscale /* = */, auto dy, auto x, auto scale)
+  requires detail::one_type<decltype(dx), decltype(dshift), decltype(dscale), decltype(dy), decltype(x), decltype(scale)>
+{
   detail::check_contiguous(dx, dy, x);
   constexpr Index C =
       detail::SameWidth<detail::SameWidth<x.width, dy.width>::value, detail::SameWidth<dx.width, scale.width>::value>::value;
   static_assert(detail::SameWidth<detail::SameWidth<dshift.width, dscale.width>::value, C>::value == C);
-  using Sum = sum_of<decltype(x)>;
   check_rows("modulate backward", x, dy);
   if (dx.data) check_rows("modulate backward", x, dx);
   if (dshift.data) check_rows("modulate backward", scale, dshift);
   if (dscale.data) check_rows("modulate backward", scale, dscale);
   const Index groups = scale.rows(), k = detail::group_rows("modulate backward", x.rows(), groups);
-  detail::split_columns<C, Sum>(ctx, groups, k, [=](Index g, Index from, auto few) {
-    Sum sum[few] = {}, along[few] = {}, factor[few];
-    for (Index j = 0; j < few; ++j) factor[j] = 1 + Sum(scale.row(g)[from + j]);
-    for (Index r = g * k; r < (g + 1) * k; ++r) {
-      const auto* const d = dy.data + r * C + from;
-      const auto* const in = x.data + r * C + from;
-      for (Index j = 0; j < few; ++j) sum[j] += Sum(d[j]), along[j] += Sum(d[j]) * Sum(in[j]);
-      if (!dx.data) continue;
-      auto* const out = dx.data + r * C + from;
-      for (Index j = 0; j < few; ++j) out[j] = static_cast<value_of<decltype(dx)>>(Sum(d[j]) * factor[j]);
-    }
-    if (dshift.data)
-      for (Index j = 0; j < few; ++j) dshift.row(g)[from + j] = static_cast<value_of<decltype(dshift)>>(sum[j]);
-    if (dscale.data)
-      for (Index j = 0; j < few; ++j) dscale.row(g)[from + j] = static_cast<value_of<decltype(dscale)>>(along[j]);
-  });
+  kernel::Modulate<value_of<decltype(x)>>::backward(ctx, dx.data, spaced(dshift), spaced(dscale), dy.data, x.data,
+                                                    spaced(scale), groups, k, C);
 }
 
-void gated_add_forward(Context& ctx, auto y /* += */, auto h, auto gate) {
+void gated_add_forward(Context& ctx, auto y /* += */, auto h, auto gate)
+  requires detail::one_type<decltype(y), decltype(h), decltype(gate)>
+{
   detail::check_contiguous(y, h);
   constexpr Index C = detail::SameWidth<detail::SameWidth<h.width, y.width>::value, gate.width>::value;
-  using Sum = sum_of<decltype(h)>;
   check_rows("gated add", h, y);
   const Index k = detail::group_rows("gated add", h.rows(), gate.rows());
-  ctx.split(h.rows(), C, [=](int, Index begin, Index end) {
-    for (Index r = begin; r < end; ++r) {
-      const auto* const in = h.data + r * C;
-      auto* const out = y.data + r * C;
-      const auto* const by = gate.row(r / k);
-      for (Index c = 0; c < C; ++c) out[c] = static_cast<value_of<decltype(y)>>(Sum(out[c]) + Sum(by[c]) * Sum(in[c]));
-    }
-  });
+  kernel::Modulate<value_of<decltype(h)>>::gated_add(ctx, y.data, h.data, spaced(gate), h.rows(), k, C);
 }
 
-void gated_add_backward(Context& ctx, auto dh /* = */, auto dgate /* = */, auto dy, auto h, auto gate) {
+void gated_add_backward(Context& ctx, auto dh /* = */, auto dgate /* = */, auto dy, auto h, auto gate)
+  requires detail::one_type<decltype(dh), decltype(dgate), decltype(dy), decltype(h), decltype(gate)>
+{
   detail::check_contiguous(dh, dy, h);
   constexpr Index C =
       detail::SameWidth<detail::SameWidth<h.width, dy.width>::value, detail::SameWidth<dh.width, gate.width>::value>::value;
   static_assert(detail::SameWidth<dgate.width, C>::value == C);
-  using Sum = sum_of<decltype(h)>;
   check_rows("gated add backward", h, dy);
   if (dh.data) check_rows("gated add backward", h, dh);
   if (dgate.data) check_rows("gated add backward", gate, dgate);
   const Index groups = gate.rows(), k = detail::group_rows("gated add backward", h.rows(), groups);
-  detail::split_columns<C, Sum>(ctx, groups, k, [=](Index g, Index from, auto few) {
-    Sum along[few] = {}, factor[few];
-    for (Index j = 0; j < few; ++j) factor[j] = Sum(gate.row(g)[from + j]);
-    for (Index r = g * k; r < (g + 1) * k; ++r) {
-      const auto* const d = dy.data + r * C + from;
-      const auto* const in = h.data + r * C + from;
-      for (Index j = 0; j < few; ++j) along[j] += Sum(d[j]) * Sum(in[j]);
-      if (!dh.data) continue;
-      auto* const out = dh.data + r * C + from;
-      for (Index j = 0; j < few; ++j) out[j] = static_cast<value_of<decltype(dh)>>(Sum(d[j]) * factor[j]);
-    }
-    if (dgate.data)
-      for (Index j = 0; j < few; ++j) dgate.row(g)[from + j] = static_cast<value_of<decltype(dgate)>>(along[j]);
-  });
+  kernel::Modulate<value_of<decltype(h)>>::gated_add_backward(ctx, dh.data, spaced(dgate), dy.data, h.data, spaced(gate),
+                                                              groups, k, C);
 }
 
 }  // namespace wu::cpu

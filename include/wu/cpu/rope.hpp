@@ -1,23 +1,22 @@
 // Rotary embedding on the CPU: rows over threads; y[j] = x[j] cos[j] + x[j ^ 1] sin[j] on whole vectors of channels.
 #pragma once
 
-#include <concepts>
+#include <span>
 
 #include "wu/cpu/context.hpp"
-#include "wu/cpu/skinny.hpp"
+#include "wu/cpu/lanes.hpp"
+#include "wu/cpu/spaced.hpp"
 #include "wu/ops/rope.hpp"
 
 namespace wu::cpu {
 
 namespace detail {
-using namespace wu::detail;
-
-/// Vectors of W channels of one axis's slice, of every head of a row.
-template <int Sign, Index C, Index D, Index W, class T>
-void rotate_vectors(T* slice, const T* cos, const T* sin, Index from, Index width) {
+/// Vectors of W channels of one axis's slice, of every head of a row of C channels, D to a head.
+template <Index W, class T>
+void rotate_vectors(T* slice, const T* cos, const T* sin, T sign, Index from, Index width, Index C, Index D) {
   using V = typename Lanes<T, W>::type;
   for (; from + W <= width; from += W) {
-    const V c = load<V>(cos + from), s = static_cast<T>(Sign) * load<V>(sin + from);
+    const V c = load<V>(cos + from), s = sign * load<V>(sin + from);
     for (Index head = 0; head < C; head += D) {
       T* const at = slice + head + from;
       const V x = load<V>(at);
@@ -27,49 +26,64 @@ void rotate_vectors(T* slice, const T* cos, const T* sin, Index from, Index widt
       store(at, V(x * c + swapped * s));
     }
   }
-  if constexpr (W > 2) rotate_vectors<Sign, C, D, W / 2>(slice, cos, sin, from, width);
+  if constexpr (W > 2) rotate_vectors<W / 2>(slice, cos, sin, sign, from, width, C, D);
 }
+}  // namespace detail
 
-template <int Sign, Index D, class T, std::size_t N>
-void rotate(Context& ctx, auto x, const Rotary<T, N>& rotary) {
-  check_rotary<x.width, D>(rotary);
-  constexpr bool vectors = std::floating_point<T> && std::same_as<value_of<decltype(x)>, T>;
-  ctx.split(x.rows(), x.width, [&](int, Index begin, Index end) {
-    if constexpr (vectors) {
-      // Positions are counted along: a division for each row and axis would cost as much as the rotation.
-      std::array<Index, N> position, since;
-      for (std::size_t a = 0; a < N; ++a) {
-        position[a] = begin / rotary.axes[a].divisor % rotary.axes[a].positions;
-        since[a] = begin % rotary.axes[a].divisor;
-      }
+namespace kernel {
+template <class T>
+struct Rope {
+  /// One axis and its tables.
+  struct Axis {
+    RotaryAxis axis;
+    const T *cos, *sin;
+  };
+  /// Turns rows of C channels, D to a head; sign +1 forward, -1 backward.
+  static void rotate(Context& ctx, Spaced<T> x, std::span<const Axis> axes, T sign, Index rows, Index C, Index D);
+};
+
+template <class T>
+void Rope<T>::rotate(Context& ctx, Spaced<T> x, std::span<const Axis> axes, T sign, Index rows, Index C, Index D) {
+  ctx.split(rows, C, [=](int, Index begin, Index end) {
+    Index start = 0;
+    for (const auto& [axis, cos, sin] : axes) {
+      // Positions are counted along: a division for each row would cost as much as the rotation.
+      Index position = begin / axis.divisor % axis.positions, since = begin % axis.divisor;
       for (Index r = begin; r < end; ++r) {
-        T* slice = x.row(r);
-        for (std::size_t a = 0; a < N; ++a) {
-          const RotaryAxis& axis = rotary.axes[a];
-          rotate_vectors<Sign, x.width, D, std::max<Index>(2, lanes<T, D>)>(
-              slice, rotary.cos[a] + position[a] * axis.width, rotary.sin[a] + position[a] * axis.width, 0, axis.width);
-          slice += axis.width;
-          if (++since[a] == axis.divisor) {
-            since[a] = 0;
-            if (++position[a] == axis.positions) position[a] = 0;
-          }
-        }
+        detail::rotate_vectors<detail::lanes<T>>(x.row(r) + start, cos + position * axis.width, sin + position * axis.width,
+                                                 sign, 0, axis.width, C, D);
+        if (++since < axis.divisor) continue;
+        since = 0;
+        if (++position == axis.positions) position = 0;
       }
-    } else {
-      for (Index r = begin; r < end; ++r) rotate_row<x.width, D>(x.row(r), r, rotary, Sign);
+      start += axis.width;
     }
   });
+}
+}  // namespace kernel
+
+namespace detail {
+template <Index D, class T, std::size_t N>
+void rotate(Context& ctx, auto x, const Rotary<T, N>& rotary, int sign) {
+  check_rotary<x.width, D>(rotary);
+  std::array<typename kernel::Rope<T>::Axis, N> axes;
+  for (std::size_t a = 0; a < N; ++a) axes[a] = {rotary.axes[a], rotary.cos[a], rotary.sin[a]};
+  kernel::Rope<T>::rotate(ctx, spaced(x), axes, static_cast<T>(sign), x.rows(), x.width, D);
 }
 }  // namespace detail
 
 template <Index D, class T, std::size_t N>
-void rope_forward(Context& ctx, auto x, const Rotary<T, N>& rotary) {
-  detail::rotate<1, D>(ctx, x, rotary);
+void rope_forward(Context& ctx, auto x, const Rotary<T, N>& rotary)
+  requires detail::one_native_type<decltype(x)> && std::is_same_v<value_of<decltype(x)>, T>
+{
+  detail::rotate<D>(ctx, x, rotary, 1);
 }
 
 template <Index D, class T, std::size_t N>
-void rope_backward(Context& ctx, auto dx, const Rotary<T, N>& rotary) {
-  detail::rotate<-1, D>(ctx, dx, rotary);
+void rope_backward(Context& ctx, auto dx, const Rotary<T, N>& rotary)
+  requires detail::one_native_type<decltype(dx)> && std::is_same_v<value_of<decltype(dx)>, T>
+{
+  detail::rotate<D>(ctx, dx, rotary, -1);
 }
 
 }  // namespace wu::cpu

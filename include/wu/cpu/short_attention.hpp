@@ -1,118 +1,179 @@
 // Attention over at most 16 keys on the CPU: over the layers of a small backbone, over the ranks of an adapter. Matrix products
 // of that size cost more to set up than to compute; here the keys lie across the lanes of one vector and nothing is packed but
-// the group's own k and v. The same formulas as ops/attention.hpp.
+// the group's own k and v. The formulas of ops/attention.hpp, with delta_i = sum_j p_ij (dout_i . v_j).
 #pragma once
 
-#include <Eigen/Core>
+#include <algorithm>
+#include <array>
+#include <cmath>
+#include <limits>
 
 #include "wu/cpu/context.hpp"
+#include "wu/cpu/lanes.hpp"
+#include "wu/cpu/spaced.hpp"
+#include "wu/cpu/vector_math.hpp"
 #include "wu/ops/attention.hpp"
 
-namespace wu::cpu::detail {
+namespace wu::cpu {
 
+namespace detail {
 inline constexpr Index short_keys = 16;
+/// Queries whose scores are kept together, so that their exponentials are taken in one call.
+inline constexpr Index short_queries = 32;
 
-/// One (group, head): its keys and values by rows, and by columns with the keys across the lanes.
-template <class T, Index D>
+/// One (group, head): where its keys and values are, and both by columns, (D, 16), with the keys across the lanes.
+template <class T>
 struct ShortGroup {
-  using Keys = Eigen::Array<T, short_keys, 1>;
-  using Row = Eigen::Array<T, 1, D>;
-  using Map = Eigen::Map<const Row>;
-
+  using Keys = typename Lanes<T, short_keys>::type;
   std::array<const T*, short_keys> key, value;
-  std::array<Keys, D> key_lanes, value_lanes;
-  Index count;
+  T *key_lanes, *value_lanes;
+  Index count, D;
 
-  ShortGroup(const auto& k, const auto& v, const AttentionRows& rows, Index base, Index column) : count(rows.key.size()) {
-    for (Index c = 0; c < D; ++c)
-      key_lanes[static_cast<std::size_t>(c)].setZero(), value_lanes[static_cast<std::size_t>(c)].setZero();
+  ShortGroup(T* scratch, Spaced<const T> k, Spaced<const T> v, const RowMap& keys, Index base, Index column, Index width)
+      : key_lanes(scratch), value_lanes(scratch + short_keys * width), count(keys.size()), D(width) {
+    std::fill_n(scratch, 2 * short_keys * D, T(0));
     for (Index j = 0; j < count; ++j) {
-      const Index row = base + rows.key(j);
-      key[static_cast<std::size_t>(j)] = k.row(row) + column;
-      value[static_cast<std::size_t>(j)] = v.row(row) + column;
+      const T* const from_k = key[static_cast<std::size_t>(j)] = k.row(base + keys(j)) + column;
+      const T* const from_v = value[static_cast<std::size_t>(j)] = v.row(base + keys(j)) + column;
       for (Index c = 0; c < D; ++c) {
-        key_lanes[static_cast<std::size_t>(c)][j] = k.row(row)[column + c];
-        value_lanes[static_cast<std::size_t>(c)][j] = v.row(row)[column + c];
+        key_lanes[c * short_keys + j] = from_k[c];
+        value_lanes[c * short_keys + j] = from_v[c];
       }
     }
   }
 
-  static Keys along(const std::array<Keys, D>& lanes, const T* x) {
-    Keys sum = Keys::Zero();
-    for (Index c = 0; c < D; ++c) sum += x[c] * lanes[static_cast<std::size_t>(c)];
-    return sum;
+  /// to (16) = the product of x with every key, or every value.
+  void along(T* to, const T* by_columns, const T* x) const {
+    Keys sum{};
+    for (Index c = 0; c < D; ++c) sum += x[c] * load<Keys>(by_columns + c * short_keys);
+    store(to, sum);
   }
-  /// Scaled scores of one query; lanes without a key are so low that they vanish.
-  Keys scores(const T* query) const {
-    Keys s = along(key_lanes, query) / std::sqrt(static_cast<T>(D));
-    for (Index j = count; j < short_keys; ++j) s[j] = -std::numeric_limits<T>::max();
-    return s;
-  }
-  static Row mix(const std::array<const T*, short_keys>& of, const Keys& weights, Index count) {
-    Row sum = Row::Zero();
-    for (Index j = 0; j < count; ++j) sum += weights[j] * Map(of[static_cast<std::size_t>(j)]);
-    return sum;
+  /// to (D) = factor * sum over the group's rows of weights[j] row_j.
+  void mix(T* to, const std::array<const T*, short_keys>& rows, const T* weights, T factor) const {
+    in_blocks<lanes<T>>(D, [&]<Index W>(Index c) {
+      typename Lanes<T, W>::type sum{};
+      for (Index j = 0; j < count; ++j)
+        sum += weights[j] * load<typename Lanes<T, W>::type>(rows[static_cast<std::size_t>(j)] + c);
+      store(to + c, static_cast<typename Lanes<T, W>::type>(factor * sum));
+    });
   }
 };
+}  // namespace detail
 
-template <Index D>
-void short_attention_forward(Context& ctx, auto out, auto lse, auto q, auto k, auto v, const AttentionRows& rows) {
-  constexpr Index heads = q.width / D;
-  using T = value_of<decltype(q)>;
-  using Group = ShortGroup<T, D>;
-  const Index queries = rows.query.size();
-  ctx.split(rows.groups() * heads, 2 * queries * short_keys * D, [&](int, Index begin, Index end) {
-    for (Index item = begin; item < end; ++item) {
-      const Index column = item % heads * D, base = rows.query_group(item / heads);
-      const Group group(k, v, rows, rows.key_group(item / heads), column);
-      for (Index i = 0; i < queries; ++i) {
-        const Index r = base + rows.query(i);
-        const typename Group::Keys s = group.scores(q.row(r) + column);
-        const T largest = s.maxCoeff();
-        const typename Group::Keys p = (s - largest).exp();
-        const T total = p.head(group.count).sum();
-        Eigen::Map<typename Group::Row>(out.row(r) + column) = Group::mix(group.value, p, group.count) / total;
-        lse.row(r)[item % heads] = largest + std::log(total);
-      }
-    }
-  });
-}
+namespace kernel {
+/// The operands of one attention: rows of `heads` heads of D channels each, and which rows attend to which.
+template <class T>
+struct AttentionOperands {
+  Spaced<const T> q, k, v;
+  const AttentionRows& rows;
+  Index heads, D;
+};
+template <class T>
+struct AttentionGradients {
+  Spaced<T> dq, dk, dv;
+  Spaced<const T> dout, out, lse;
+};
 
-template <Index D>
-void short_attention_backward(Context& ctx, auto dq /* = */, auto dk /* = */, auto dv /* = */, auto dout, auto out, auto lse,
-                              auto q, auto k, auto v, const AttentionRows& rows) {
-  constexpr Index heads = q.width / D;
-  using T = value_of<decltype(q)>;
-  using Group = ShortGroup<T, D>;
-  using Row = typename Group::Row;
-  const Index queries = rows.query.size();
-  ctx.split(rows.groups() * heads, 5 * queries * short_keys * D, [&](int, Index begin, Index end) {
+template <class T>
+struct ShortAttention {
+  static void forward(Context& ctx, Workspace& ws, Spaced<T> out, Spaced<T> lse, const AttentionOperands<T>& in);
+  static void backward(Context& ctx, Workspace& ws, const AttentionGradients<T>& g, const AttentionOperands<T>& in);
+};
+
+template <class T>
+void ShortAttention<T>::forward(Context& ctx, Workspace& ws, Spaced<T> out, Spaced<T> lse, const AttentionOperands<T>& in) {
+  using detail::short_keys, detail::short_queries;
+  const Index heads = in.heads, D = in.D, queries = in.rows.query.size();
+  const T scale = 1 / std::sqrt(static_cast<T>(D));
+  const Workspace::Scope scope(ws);
+  T* const scratch = ws.take_values<T>(2 * short_keys * D * ctx.threads());
+  ctx.split(in.rows.groups() * heads, 2 * queries * short_keys * D, [&](int thread, Index begin, Index end) {
+    alignas(64) T p[short_queries * short_keys];
+    T largest[short_queries];
     for (Index item = begin; item < end; ++item) {
-      const Index column = item % heads * D, base = rows.query_group(item / heads), base_k = rows.key_group(item / heads);
-      const Group group(k, v, rows, base_k, column);
-      std::array<Row, short_keys> sum_k, sum_v;
-      for (Index j = 0; j < group.count; ++j)
-        sum_k[static_cast<std::size_t>(j)].setZero(), sum_v[static_cast<std::size_t>(j)].setZero();
-      for (Index i = 0; i < queries; ++i) {
-        const Index r = base + rows.query(i);
-        const Eigen::Map<const Row> query(q.row(r) + column), g(dout.row(r) + column), mixed(out.row(r) + column);
-        const typename Group::Keys p = (group.scores(query.data()) - T(lse.row(r)[item % heads])).exp();
-        const T delta = (g * mixed).sum();
-        const typename Group::Keys ds =
-            p * (Group::along(group.value_lanes, g.data()) - delta) / std::sqrt(static_cast<T>(D));
-        for (Index j = 0; j < group.count; ++j) {
-          sum_v[static_cast<std::size_t>(j)] += p[j] * g;
-          sum_k[static_cast<std::size_t>(j)] += ds[j] * query;
+      const Index head = item % heads, base = in.rows.query_group(item / heads);
+      const detail::ShortGroup<T> group(scratch + thread * 2 * short_keys * D, in.k, in.v, in.rows.key,
+                                        in.rows.key_group(item / heads), head * D, D);
+      for (Index first = 0; first < queries; first += short_queries) {
+        const Index some = std::min(short_queries, queries - first);
+        for (Index i = 0; i < some; ++i) {
+          T* const s = p + i * short_keys;
+          group.along(s, group.key_lanes, in.q.row(base + in.rows.query(first + i)) + head * D);
+          T top = s[0];
+          for (Index j = 1; j < group.count; ++j) top = std::max(top, s[j]);
+          for (Index j = 0; j < short_keys; ++j) s[j] = (s[j] - top) * scale;
+          largest[i] = top * scale;
         }
-        Eigen::Map<Row>(dq.row(r) + column) = Group::mix(group.key, ds, group.count);
-      }
-      for (Index j = 0; j < group.count; ++j) {
-        const Index row = base_k + rows.key(j);
-        Eigen::Map<Row>(dk.row(row) + column) = sum_k[static_cast<std::size_t>(j)];
-        Eigen::Map<Row>(dv.row(row) + column) = sum_v[static_cast<std::size_t>(j)];
+        VectorMath<T>::exp(p, p, T(0), some * short_keys);
+        for (Index i = 0; i < some; ++i) {
+          const Index r = base + in.rows.query(first + i);
+          T total = 0;
+          for (Index j = 0; j < group.count; ++j) total += p[i * short_keys + j];
+          group.mix(out.row(r) + head * D, group.value, p + i * short_keys, 1 / total);
+          lse.row(r)[head] = largest[i] + std::log(total);
+        }
       }
     }
   });
 }
 
-}  // namespace wu::cpu::detail
+template <class T>
+void ShortAttention<T>::backward(Context& ctx, Workspace& ws, const AttentionGradients<T>& g,
+                                 const AttentionOperands<T>& in) {
+  using detail::short_keys, detail::short_queries;
+  const Index heads = in.heads, D = in.D, queries = in.rows.query.size();
+  const T scale = 1 / std::sqrt(static_cast<T>(D));
+  const Workspace::Scope scope(ws);
+  T* const scratch = ws.take_values<T>(2 * short_keys * D * ctx.threads());
+  ctx.split(in.rows.groups() * heads, 5 * queries * short_keys * D, [&](int thread, Index begin, Index end) {
+    alignas(64) T p[short_queries * short_keys], ds[short_queries * short_keys];
+    std::array<const T*, short_queries> query, dmix;
+    for (Index item = begin; item < end; ++item) {
+      const Index column = item % heads * D, base = in.rows.query_group(item / heads),
+                  base_k = in.rows.key_group(item / heads);
+      const detail::ShortGroup<T> group(scratch + thread * 2 * short_keys * D, in.k, in.v, in.rows.key, base_k, column, D);
+      for (Index first = 0; first < queries; first += short_queries) {
+        const Index some = std::min(short_queries, queries - first);
+        for (Index i = 0; i < some; ++i) {
+          const Index r = base + in.rows.query(first + i);
+          query[static_cast<std::size_t>(i)] = in.q.row(r) + column;
+          dmix[static_cast<std::size_t>(i)] = g.dout.row(r) + column;
+          T* const s = p + i * short_keys;
+          const T shift = g.lse.row(r)[item % heads];
+          group.along(s, group.key_lanes, query[static_cast<std::size_t>(i)]);
+          for (Index j = 0; j < short_keys; ++j) s[j] = j < group.count ? s[j] * scale - shift : T(0);
+        }
+        VectorMath<T>::exp(p, p, T(0), some * short_keys);
+        for (Index i = 0; i < some; ++i) {
+          T *const each = ds + i * short_keys, *const weights = p + i * short_keys, delta = 0;
+          group.along(each, group.value_lanes, dmix[static_cast<std::size_t>(i)]);
+          for (Index j = 0; j < group.count; ++j) delta += weights[j] * each[j];
+          for (Index j = 0; j < short_keys; ++j) each[j] = weights[j] * (each[j] - delta) * scale;
+          group.mix(g.dq.row(base + in.rows.query(first + i)) + column, group.key, each, T(1));
+        }
+        // No key belongs to two groups, so what earlier queries gave is kept where it is wanted.
+        for (Index j = 0; j < group.count; ++j) {
+          T *const dk = g.dk.row(base_k + in.rows.key(j)) + column, *const dv = g.dv.row(base_k + in.rows.key(j)) + column;
+          detail::in_blocks<detail::lanes<T>>(D, [&]<Index W>(Index c) {
+            using V = typename detail::Lanes<T, W>::type;
+            V sum_k = first > 0 ? detail::load<V>(dk + c) : V{}, sum_v = first > 0 ? detail::load<V>(dv + c) : V{};
+            for (Index i = 0; i < some; ++i) {
+              sum_k += ds[i * short_keys + j] * detail::load<V>(query[static_cast<std::size_t>(i)] + c);
+              sum_v += p[i * short_keys + j] * detail::load<V>(dmix[static_cast<std::size_t>(i)] + c);
+            }
+            detail::store(dk + c, sum_k);
+            detail::store(dv + c, sum_v);
+          });
+        }
+      }
+      if (queries == 0)
+        for (Index j = 0; j < group.count; ++j) {
+          std::fill_n(g.dk.row(base_k + in.rows.key(j)) + column, D, T(0));
+          std::fill_n(g.dv.row(base_k + in.rows.key(j)) + column, D, T(0));
+        }
+    }
+  });
+}
+}  // namespace kernel
+
+}  // namespace wu::cpu

@@ -15,6 +15,12 @@ struct AdamW {
 };
 
 namespace detail {
+inline void check_adamw(std::size_t values, std::size_t first, std::size_t second, std::size_t gradients, Index step) {
+  if (first != values || second != values || gradients != values || step < 1)
+    throw ShapeError(message("adamw: expected moments and gradients for ", values, " values and a step from 1, found ", first,
+                             ", ", second, ", ", gradients, " and step ", step));
+}
+
 template <class T, class M>
 void adamw_slice(T* w, M* m, M* v, const T* g, Index count, const AdamW& rule, Index step) {
   const M b1 = static_cast<M>(rule.beta1), b2 = static_cast<M>(rule.beta2),
@@ -36,10 +42,7 @@ void adamw_slice(T* w, M* m, M* v, const T* g, Index count, const AdamW& rule, I
 template <class T, class M>
 void adamw_update(reference&, std::span<T> values, std::span<M> first, std::span<M> second, std::span<const T> gradients,
                   const AdamW& rule, Index step) {
-  if (first.size() != values.size() || second.size() != values.size() || gradients.size() != values.size() || step < 1)
-    throw ShapeError(message("adamw: expected moments and gradients for ", values.size(),
-                             " values and a step from 1, found ", first.size(), ", ", second.size(), ", ", gradients.size(),
-                             " and step ", step));
+  detail::check_adamw(values.size(), first.size(), second.size(), gradients.size(), step);
   detail::adamw_slice(values.data(), first.data(), second.data(), gradients.data(), static_cast<Index>(values.size()), rule,
                       step);
 }

@@ -21,6 +21,7 @@ inline constexpr Index no_adapter = -1;
 /// B + k * stride. A view into the generated tokens. Null: no adapters at all, or gradients that nobody wants.
 template <class T, Index InWidth, Index OutWidth, Index Rank>
 struct AdapterView {
+  using value_type = std::remove_const_t<T>;
   static constexpr Index in = InWidth, out = OutWidth, rank = Rank;
   T* A = nullptr;
   T* B = nullptr;

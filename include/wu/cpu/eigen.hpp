@@ -1,0 +1,112 @@
+// The one file that names Eigen: the products of cpu/matrix.hpp and the functions of cpu/vector_math.hpp. A program that links
+// wu::precompiled does not include it.
+#pragma once
+
+#include <Eigen/Core>
+
+#include <algorithm>
+
+#include "wu/cpu/matrix.hpp"
+#include "wu/cpu/vector_math.hpp"
+#include "wu/ops/activations.hpp"
+
+namespace wu::cpu {
+
+namespace detail {
+using namespace wu::detail;
+
+template <class T>
+using RowMajor = Eigen::Matrix<std::remove_const_t<T>, Eigen::Dynamic, Eigen::Dynamic, Eigen::RowMajor>;
+
+template <class T>
+auto eigen_matrix(Spaced<T> rows, Index count, Index columns) {
+  using M = std::conditional_t<std::is_const_v<T>, const RowMajor<T>, RowMajor<T>>;
+  return Eigen::Map<M, 0, Eigen::OuterStride<>>(rows.data, count, columns, Eigen::OuterStride<>(rows.stride));
+}
+
+template <class T>
+auto eigen_array(T* data, Index count) {
+  using Array = Eigen::Array<std::remove_const_t<T>, Eigen::Dynamic, 1>;
+  return Eigen::Map<std::conditional_t<std::is_const_v<T>, const Array, Array>>(data, count);
+}
+
+/// Calls block(first, array of scratch) on 0 .. count-1 in blocks that stay in the nearest cache.
+template <class T, class Block>
+void eigen_blocks(Index count, const Block& block) {
+  constexpr Index length = 512;
+  alignas(64) T scratch[length];
+  for (Index first = 0; first < count; first += length)
+    block(first, eigen_array(static_cast<T*>(scratch), std::min(length, count - first)));
+}
+}  // namespace detail
+
+namespace kernel {
+
+template <class T>
+void Matrix<T>::times_transposed(Spaced<T> C, T factor, Spaced<const T> A, Spaced<const T> B, Index M, Index N, Index K) {
+  detail::eigen_matrix(C, M, N).noalias() =
+      factor * detail::eigen_matrix(A, M, K) * detail::eigen_matrix(B, N, K).transpose();
+}
+template <class T>
+void Matrix<T>::times(Spaced<T> C, Spaced<const T> A, Spaced<const T> B, Index M, Index N, Index K) {
+  detail::eigen_matrix(C, M, N).noalias() = detail::eigen_matrix(A, M, K) * detail::eigen_matrix(B, K, N);
+}
+template <class T>
+void Matrix<T>::add_transposed_times(Spaced<T> C, Spaced<const T> A, Spaced<const T> B, Index M, Index N, Index K) {
+  detail::eigen_matrix(C, M, N).noalias() += detail::eigen_matrix(A, K, M).transpose() * detail::eigen_matrix(B, K, N);
+}
+
+template <class T>
+void VectorMath<T>::exp(T* y, const T* x, T shift, Index count) {
+  detail::eigen_array(y, count) = (detail::eigen_array(x, count) - shift).exp();
+}
+
+template <class T>
+void VectorMath<T>::silu(T* y, const T* x, Index count) {
+  const auto in = detail::eigen_array(x, count);
+  detail::eigen_array(y, count) = in / (T(1) + (-in).exp());
+}
+
+template <class T>
+void VectorMath<T>::silu_backward(T* dx, const T* dy, const T* x, Index count) {
+  detail::eigen_blocks<T>(count, [=](Index first, auto s) {
+    const auto in = detail::eigen_array(x + first, s.size());
+    s = 1 / (T(1) + (-in).exp());
+    detail::eigen_array(dx + first, s.size()) = detail::eigen_array(dy + first, s.size()) * s * (T(1) + in * (T(1) - s));
+  });
+}
+
+template <class T>
+void VectorMath<T>::gelu(T* y, const T* x, Index count) {
+  constexpr T slope = static_cast<T>(-2 * detail::gelu_k), cubic = static_cast<T>(detail::gelu_cube);
+  const auto in = detail::eigen_array(x, count);
+  detail::eigen_array(y, count) = in / (T(1) + (slope * in * (T(1) + cubic * in.square())).exp());
+}
+
+template <class T>
+void VectorMath<T>::gelu_backward(T* dx, const T* dy, const T* x, Index count) {
+  constexpr T slope = static_cast<T>(2 * detail::gelu_k), cubic = static_cast<T>(detail::gelu_cube);
+  detail::eigen_blocks<T>(count, [=](Index first, auto s) {
+    const auto in = detail::eigen_array(x + first, s.size());
+    s = T(1) / (T(1) + (-slope * in * (T(1) + cubic * in.square())).exp());
+    detail::eigen_array(dx + first, s.size()) =
+        detail::eigen_array(dy + first, s.size()) * s * (T(1) + in * (T(1) - s) * slope * (T(1) + 3 * cubic * in.square()));
+  });
+}
+
+template <class T>
+void VectorMath<T>::adam(T* w, T* m, T* v, const T* g, Index count, const Adam& rule) {
+  detail::eigen_blocks<T>(count, [&](Index first, auto block) {
+    const Index n = block.size();
+    const auto gradient = detail::eigen_array(g + first, n);
+    auto value = detail::eigen_array(w + first, n), mean = detail::eigen_array(m + first, n),
+         square = detail::eigen_array(v + first, n);
+    mean = rule.b1 * mean + (1 - rule.b1) * gradient;
+    square = rule.b2 * square + (1 - rule.b2) * gradient.square();
+    value = rule.keep * value - rule.rate * mean / (square.sqrt() * rule.correction + rule.epsilon);
+  });
+}
+
+}  // namespace kernel
+
+}  // namespace wu::cpu

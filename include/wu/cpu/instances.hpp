@@ -1,0 +1,44 @@
+// Every kernel of cpu/ for float and double. With WU_PRECOMPILED they are declared here and compiled in wu::precompiled alone, so
+// that a program's own files compile its shapes and nothing below them. Without it this file does nothing.
+#pragma once
+
+#include "wu/cpu/activations.hpp"
+#include "wu/cpu/attention.hpp"
+#include "wu/cpu/depthwise.hpp"
+#include "wu/cpu/elementwise.hpp"
+#include "wu/cpu/layer_norm.hpp"
+#include "wu/cpu/linear.hpp"
+#include "wu/cpu/lora.hpp"
+#include "wu/cpu/losses.hpp"
+#include "wu/cpu/modulate.hpp"
+#include "wu/cpu/optimiser.hpp"
+#include "wu/cpu/resample.hpp"
+#include "wu/cpu/rms_norm.hpp"
+#include "wu/cpu/rope.hpp"
+
+#define WU_CPU_INSTANCES(PREFIX, T)                 \
+  PREFIX template struct Product<T>;                \
+  PREFIX template struct Skinny<T>;                 \
+  PREFIX template struct kernel::Activations<T>;    \
+  PREFIX template struct kernel::Depthwise<T>;      \
+  PREFIX template struct kernel::Elementwise<T>;    \
+  PREFIX template struct kernel::LayerNorm<T>;      \
+  PREFIX template struct kernel::Linear<T>;         \
+  PREFIX template struct kernel::LongAttention<T>;  \
+  PREFIX template struct kernel::Lora<T>;           \
+  PREFIX template struct kernel::Losses<T>;         \
+  PREFIX template struct kernel::Matrix<T>;         \
+  PREFIX template struct kernel::Modulate<T>;       \
+  PREFIX template struct kernel::Optimiser<T>;      \
+  PREFIX template struct kernel::Resample<T>;       \
+  PREFIX template struct kernel::RMSNorm<T>;        \
+  PREFIX template struct kernel::Rope<T>;           \
+  PREFIX template struct kernel::ShortAttention<T>; \
+  PREFIX template struct kernel::VectorMath<T>;
+
+#ifdef WU_PRECOMPILED
+namespace wu::cpu {
+WU_CPU_INSTANCES(extern, float)
+WU_CPU_INSTANCES(extern, double)
+}  // namespace wu::cpu
+#endif

@@ -1,0 +1,31 @@
+// Exponentials and square roots of whole arrays, which Eigen (cpu/eigen.hpp) computes in vector registers: std::exp and
+// std::sqrt in a loop are not vectorised, for they may set errno. All on the calling thread.
+#pragma once
+
+#include "wu/core/view.hpp"
+
+namespace wu::cpu::kernel {
+
+/// For float and double. Results may lie where an operand does.
+template <class T>
+struct VectorMath {
+  /// y = exp(x - shift)
+  static void exp(T* y, const T* x, T shift, Index count);
+  /// y = x / (1 + exp(-x)), and dx = dy y'(x)
+  static void silu(T* y, const T* x, Index count);
+  static void silu_backward(T* dx, const T* dy, const T* x, Index count);
+  /// y = x (1 + tanh(u)) / 2 = x / (1 + exp(-2 u)), u = k (x + a x^3), and dx = dy y'(x)
+  static void gelu(T* y, const T* x, Index count);
+  static void gelu_backward(T* dx, const T* dy, const T* x, Index count);
+  /// m = b1 m + (1 - b1) g;  v = b2 v + (1 - b2) g^2;  w = keep w - rate m / (sqrt(v) correction + epsilon)
+  struct Adam {
+    T b1, b2, keep, rate, correction, epsilon;
+  };
+  static void adam(T* w, T* m, T* v, const T* g, Index count, const Adam& rule);
+};
+
+}  // namespace wu::cpu::kernel
+
+#ifndef WU_PRECOMPILED
+#include "wu/cpu/eigen.hpp"
+#endif
