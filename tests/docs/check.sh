@@ -5,19 +5,24 @@
 #            linked .hpp or .cpp file:   - `linear_forward`, `linear_backward`: [include/wu/ops/linear.hpp](../../include/...)
 # usage: check.sh ROOT     prints what is wrong; exits with 1 if anything is, or if nothing was checked
 set -euo pipefail
-root=${1:?usage: check.sh ROOT}
-cd "$root"
+cd "${1:?usage: check.sh ROOT}"
 
 wrong=0 pages=0 links=0 names=0
 complain() { printf '%s\n' "$1"; wrong=$((wrong + 1)); }
 
+# Number and text of every line outside code; a list item is one line.
+lines_of() {
+  awk '/^ *```/ { code = !code; next }
+       code     { next }
+       /^ +[^ ]/ && text != "" { text = text " " $0; next }
+       { if (text != "") print first " " text; first = NR; text = $0 }
+       END { if (text != "") print first " " text }' "$1"
+}
+
 check_page() {
-  local page=$1 folder line rest target item name number=0 fenced=0
+  local page=$1 folder line rest target item name number
   folder=$(dirname "$page")
-  while IFS= read -r line || [[ -n $line ]]; do
-    number=$((number + 1))
-    if [[ $line == '```'* ]]; then fenced=$((1 - fenced)); fi
-    if ((fenced)); then continue; fi
+  while read -r number line; do
     rest=$line
     local -a files=()
     while [[ $rest =~ \]\(([^()[:space:]]+)\)(.*) ]]; do
@@ -37,7 +42,7 @@ check_page() {
         if ! grep -qw -- "$name" "$target"; then complain "$page:$number: $target has no $name"; fi
       done
     done
-  done < "$page"
+  done < <(lines_of "$page")
 }
 
 while IFS= read -r -d '' page; do
