@@ -14,6 +14,7 @@ namespace detail {
 inline constexpr double gelu_k = 0.79788456080286535588, gelu_cube = 0.044715;
 }  // namespace detail
 
+/// SiLU. y, x: equal extents. Throws ShapeError if they differ in size.
 void silu_forward(reference&, auto y, auto x) {
   detail::check_contiguous(y, x);
   using Sum = sum_of<decltype(x)>;
@@ -21,6 +22,7 @@ void silu_forward(reference&, auto y, auto x) {
   for (Index k = 0; k < x.size(); ++k) y[k] = static_cast<value_of<decltype(y)>>(Sum(x[k]) / (1 + std::exp(-Sum(x[k]))));
 }
 
+/// dx, dy, x: equal extents; dx may be null, or dy's memory. Throws ShapeError if they differ in size.
 void silu_backward(reference&, auto dx, auto dy, auto x) {
   detail::check_contiguous(dx, dy, x);
   using Sum = sum_of<decltype(x)>;
@@ -33,6 +35,7 @@ void silu_backward(reference&, auto dx, auto dy, auto x) {
   }
 }
 
+/// GELU in its tanh form. y, x: equal extents. Throws ShapeError if they differ in size.
 void gelu_forward(reference&, auto y, auto x) {
   detail::check_contiguous(y, x);
   using Sum = sum_of<decltype(x)>;
@@ -44,6 +47,7 @@ void gelu_forward(reference&, auto y, auto x) {
   }
 }
 
+/// dx, dy, x: equal extents; dx may be null, or dy's memory. Throws ShapeError if they differ in size.
 void gelu_backward(reference&, auto dx, auto dy, auto x) {
   detail::check_contiguous(dx, dy, x);
   using Sum = sum_of<decltype(x)>;

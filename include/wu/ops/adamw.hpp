@@ -10,6 +10,7 @@
 
 namespace wu {
 
+/// The rule's constants; rate and weight_decay as in the formula above.
 struct AdamW {
   double rate = 1e-3, beta1 = 0.9, beta2 = 0.999, epsilon = 1e-8, weight_decay = 0;
 };

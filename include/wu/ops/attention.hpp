@@ -19,12 +19,15 @@ namespace wu {
 
 /// Numbers 0 .. size-1 mapped to rows through nested axes, outermost first: row = sum of digit * stride.
 struct RowMap {
+  /// `size` numbers, each `stride` rows from the one before.
   struct Axis {
     Index size = 1, stride = 0;
   };
   std::array<Axis, 4> axes{};
 
+  /// How many numbers are mapped.
   constexpr Index size() const { return axes[0].size * axes[1].size * axes[2].size * axes[3].size; }
+  /// The row of number i.
   constexpr Index operator()(Index i) const {
     Index row = 0;
     for (std::size_t a = axes.size(); a-- > 0;) {
@@ -64,6 +67,7 @@ struct RowMap {
 /// No key row may belong to two groups.
 struct AttentionRows {
   RowMap query_group, query, key_group, key;
+  /// How many groups there are.
   constexpr Index groups() const { return query_group.size(); }
 };
 
@@ -137,6 +141,8 @@ void attention_forward(reference&, Workspace&, auto out, auto lse, auto q, auto 
       }
 }
 
+/// dq, dout, out, q: (rows_q, C); dk, dv, k, v: (rows_k, C); lse: (rows_q, heads), as forward left it. No gradient may be
+/// null. Throws ShapeError on rows that do not fit, before anything is written.
 template <Index D>
 void attention_backward(reference&, Workspace& ws, auto dq /* = */, auto dk /* = */, auto dv /* = */, auto dout, auto out,
                         auto lse, auto q, auto k, auto v, const AttentionRows& rows) {

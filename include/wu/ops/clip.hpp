@@ -16,6 +16,7 @@ double squared_norm(reference&, std::span<const T> values) {
   return sum;
 }
 
+/// values *= factor.
 template <class T>
 void scale(reference&, std::span<T> values, double factor) {
   const auto f = static_cast<accumulator_t<T>>(factor);

@@ -34,6 +34,7 @@ void check_pictures(const char* what, const auto& x, const auto& y) {
 constexpr Index tap(Index p, Index i, Index K, Index size) { return std::clamp<Index>(p + i - K / 2, 0, size - 1); }
 }  // namespace detail
 
+/// y, x: (b, H, W, C)   W: (K K, C). Throws ShapeError if the pictures differ.
 void depthwise_forward(reference&, auto y, auto x, auto W) {
   detail::check_contiguous(y, x, W);
   using S = detail::DepthwiseWidths<W.extents[0], x.width, W.width>;
@@ -55,6 +56,7 @@ void depthwise_forward(reference&, auto y, auto x, auto W) {
         }
 }
 
+/// dx, dy, x: (b, H, W, C)   dW, W: (K K, C). dx and dW may be null. Throws ShapeError if the pictures differ.
 void depthwise_backward(reference&, auto dx /* = */, auto dW /* += */, auto dy, auto x, auto W) {
   detail::check_contiguous(dx, dW, dy, x, W);
   using S = detail::DepthwiseWidths<W.extents[0], x.width, W.width>;

@@ -10,18 +10,21 @@
 
 namespace wu {
 
+/// y, x: equal sizes; throws ShapeError otherwise.
 void add(reference&, auto y /* += */, auto x) {
   detail::check_contiguous(y, x);
   detail::check_sizes("add", y.size(), x.size());
   for (Index k = 0; k < x.size(); ++k) y[k] += x[k];
 }
 
+/// y, x: equal sizes; throws ShapeError otherwise.
 void copy(reference&, auto y, auto x) {
   detail::check_contiguous(y, x);
   detail::check_sizes("copy", y.size(), x.size());
   std::copy_n(x.data, x.size(), y.data);
 }
 
+/// y: any extents.
 void zero(reference&, auto y) {
   detail::check_contiguous(y);
   std::fill_n(y.data, y.size(), value_of<decltype(y)>(0));
@@ -33,6 +36,7 @@ inline void check_copies(const char* what, Index all, Index one) {
 }
 }  // namespace detail
 
+/// y: a multiple of the values of x, filled with copies of it; throws ShapeError otherwise.
 void broadcast_rows_forward(reference&, auto y, auto x) {
   detail::check_contiguous(y, x);
   detail::check_copies("broadcast rows", y.size(), x.size());
@@ -40,6 +44,7 @@ void broadcast_rows_forward(reference&, auto y, auto x) {
   for (Index i = 0; i < copies; ++i) std::copy_n(x.data, x.size(), y.data + i * x.size());
 }
 
+/// dx may be null. Throws ShapeError unless dy holds a multiple of the values of dx.
 void broadcast_rows_backward(reference&, auto dx /* += */, auto dy) {
   detail::check_contiguous(dx, dy);
   if (!dx.data) return;
@@ -51,6 +56,7 @@ void broadcast_rows_backward(reference&, auto dx /* += */, auto dy) {
   }
 }
 
+/// y: (G, C)   x: (G k, C). Throws ShapeError unless the rows of x are a multiple of those of y.
 void mean_rows_forward(reference&, auto y, auto x) {
   detail::check_contiguous(y, x);
   constexpr Index C = detail::SameWidth<x.width, y.width>::value;
@@ -65,6 +71,7 @@ void mean_rows_forward(reference&, auto y, auto x) {
     }
 }
 
+/// dx: (G k, C), may be null   dy: (G, C). Throws ShapeError as forward does.
 void mean_rows_backward(reference&, auto dx /* = */, auto dy) {
   detail::check_contiguous(dx, dy);
   constexpr Index C = detail::SameWidth<dx.width, dy.width>::value;

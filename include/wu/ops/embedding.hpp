@@ -29,6 +29,7 @@ void embedding_forward(reference&, auto y, std::span<const std::int32_t> ids, au
   for (std::size_t k = 0; k < ids.size(); ++k) std::copy_n(table.row(ids[k]), C, y.row(static_cast<Index>(k)));
 }
 
+/// dtable: (V, C), may be null   dy: (rows, C). Throws ShapeError as forward does.
 void embedding_backward(reference&, auto dtable /* += */, auto dy, std::span<const std::int32_t> ids) {
   constexpr Index C = detail::SameWidth<dy.width, dtable.width>::value;
   detail::check_ids(ids, dy.rows(), dtable.rows());

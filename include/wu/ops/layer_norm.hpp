@@ -9,6 +9,8 @@
 
 namespace wu {
 
+/// y, x: (rows, C)   mean, inv_std: (rows), kept for backward   gain, bias: (C), each may be null. Throws ShapeError on
+/// other sizes.
 void layer_norm_forward(reference&, auto y, auto mean, auto inv_std, auto x, auto gain, auto bias, double eps = 1e-6) {
   detail::check_contiguous(y, mean, inv_std, x, gain, bias);
   constexpr Index C =
@@ -30,6 +32,8 @@ void layer_norm_forward(reference&, auto y, auto mean, auto inv_std, auto x, aut
   }
 }
 
+/// dx, dy, x: (rows, C)   dgain, dbias, gain: (C)   mean, inv_std: (rows). All gradients and gain may be null. Throws
+/// ShapeError on other sizes.
 void layer_norm_backward(reference&, auto dx /* = */, auto dgain /* += */, auto dbias /* += */, auto dy, auto x, auto mean,
                          auto inv_std, auto gain) {
   detail::check_contiguous(dx, dgain, dbias, dy, x, mean, inv_std, gain);

@@ -42,6 +42,7 @@ void linear_forward(reference&, auto y, auto x, auto W, auto b) {
     }
 }
 
+/// dx, dW and db may each be null. Throws ShapeError unless x, dx and dy have equally many rows.
 void linear_backward(reference&, auto dx /* = */, auto dW /* += */, auto db /* += */, auto dy, auto x, auto W) {
   detail::check_contiguous(dx, dW, db, dy, x, W);
   constexpr Index In = detail::LinearWidths<x.width, W.width>::in, Out = detail::LinearOutputs<dy.width, W.extents[0]>::out;

@@ -35,6 +35,7 @@ double mse_forward(reference&, View<double, dyn> per_sample, auto prediction, au
   return total / static_cast<double>(b);
 }
 
+/// weights: (b), d loss / d e_s. dprediction may be null. Throws ShapeError on sizes that differ or do not divide.
 void mse_backward(reference&, auto dprediction /* = */, auto prediction, auto target, std::span<const double> weights) {
   detail::check_contiguous(dprediction, prediction, target);
   detail::check_sizes("mean squared error backward", target.size(), prediction.size());

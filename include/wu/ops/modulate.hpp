@@ -60,6 +60,7 @@ void gate_back(T* dh, T* dgate, const T* dy, const T* h, const T* gate, Index ro
 inline auto wanted_row(auto gradient, Index r) { return gradient.data ? gradient.row(r) : nullptr; }
 }  // namespace detail
 
+/// y, x: (G k, C)   shift, scale: (G, C), Views or Columns. Throws ShapeError unless G divides the rows.
 void modulate_forward(reference&, auto y, auto x, auto shift, auto scale) {
   detail::check_contiguous(y, x);
   constexpr Index C = detail::SameWidth<detail::SameWidth<x.width, y.width>::value,
@@ -71,6 +72,7 @@ void modulate_forward(reference&, auto y, auto x, auto shift, auto scale) {
     detail::modulate_row<C, value_of<decltype(y)>>(y.row(r), x.row(r), shift.row(r / k), scale.row(r / k));
 }
 
+/// dx, dy, x: (G k, C)   dshift, dscale, scale: (G, C). Each gradient may be null. Throws ShapeError as forward does.
 void modulate_backward(reference&, auto dx /* = */, auto dshift /* = */, auto dscale /* = */, auto dy, auto x, auto scale) {
   detail::check_contiguous(dx, dy, x);
   constexpr Index C =
@@ -87,6 +89,7 @@ void modulate_backward(reference&, auto dx /* = */, auto dshift /* = */, auto ds
                                                      scale.row(g), k);
 }
 
+/// y, h: (G k, C)   gate: (G, C), View or Columns. Throws ShapeError unless G divides the rows.
 void gated_add_forward(reference&, auto y /* += */, auto h, auto gate) {
   detail::check_contiguous(y, h);
   constexpr Index C = detail::SameWidth<detail::SameWidth<h.width, y.width>::value, gate.width>::value;
@@ -95,6 +98,7 @@ void gated_add_forward(reference&, auto y /* += */, auto h, auto gate) {
   for (Index r = 0; r < h.rows(); ++r) detail::gate_row<C, value_of<decltype(y)>>(y.row(r), h.row(r), gate.row(r / k));
 }
 
+/// dh, dy, h: (G k, C)   dgate, gate: (G, C). Each gradient may be null. Throws ShapeError as forward does.
 void gated_add_backward(reference&, auto dh /* = */, auto dgate /* = */, auto dy, auto h, auto gate) {
   detail::check_contiguous(dh, dy, h);
   constexpr Index C =

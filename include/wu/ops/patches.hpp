@@ -36,12 +36,14 @@ void each_patch_run(auto patches, auto picture, auto&& f) {
 }
 }  // namespace detail
 
+/// y: (b H/P W/P, P P Ch)   x: (b, H, W, Ch). Throws ShapeError unless P divides H and W and y has a row for each patch.
 void patches_forward(reference&, auto y, auto x) {
   detail::check_contiguous(y, x);
   detail::each_patch_run<detail::PatchSide<y.width, x.width>::value>(
       y, x, [](auto* to, const auto* from, Index n) { std::copy_n(from, n, to); });
 }
 
+/// dx: (b, H, W, Ch), may be null   dy: (b H/P W/P, P P Ch). Throws ShapeError as forward does.
 void patches_backward(reference&, auto dx /* = */, auto dy) {
   detail::check_contiguous(dx, dy);
   if (!dx.data) return;

@@ -14,10 +14,13 @@
 
 namespace wu {
 
+/// Who computes: plain loops, for any scalar.
 struct reference {};
 
+/// The scalar of a view or of columns.
 template <class V>
 using value_of = typename std::remove_cvref_t<V>::value_type;
+/// The type in which a view's values are summed.
 template <class V>
 using sum_of = accumulator_t<value_of<V>>;
 

@@ -96,24 +96,28 @@ void upsample_lines(auto fine, auto coarse, Index F, Index begin, Index end) {
 }
 }  // namespace detail
 
+/// coarse: (b, h, w, C)   fine: (b, h F, w F, C). Throws ShapeError unless fine is a whole multiple of coarse.
 void pool_forward(reference&, auto coarse, auto fine) {
   detail::check_contiguous(coarse, fine);
   const Index F = detail::resample_factor("pool", fine, coarse);
   detail::pool_cells(coarse, fine, F, 0, coarse.rows());
 }
 
+/// dfine: (b, h F, w F, C)   dcoarse: (b, h, w, C). Throws ShapeError as forward does.
 void pool_backward(reference&, auto dfine /* = */, auto dcoarse) {
   detail::check_contiguous(dfine, dcoarse);
   const Index F = detail::resample_factor("pool backward", dfine, dcoarse);
   detail::spread_cells(dfine, dcoarse, F, 0, dcoarse.rows());
 }
 
+/// fine: (b, h F, w F, C)   coarse: (b, h, w, C). Throws ShapeError unless fine is a whole multiple of coarse.
 void upsample_forward(reference&, auto fine, auto coarse) {
   detail::check_contiguous(fine, coarse);
   const Index F = detail::resample_factor("upsample", fine, coarse);
   detail::upsample_lines(fine, coarse, F, 0, fine.extent(0) * fine.extent(1));
 }
 
+/// dcoarse: (b, h, w, C)   dfine: (b, h F, w F, C). Throws ShapeError as forward does.
 void upsample_backward(reference&, auto dcoarse /* = */, auto dfine) {
   detail::check_contiguous(dcoarse, dfine);
   constexpr Index C = detail::SameWidth<dfine.width, dcoarse.width>::value;

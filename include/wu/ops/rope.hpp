@@ -27,6 +27,7 @@ struct Rotary {
   std::array<RotaryAxis, N> axes{};
   std::array<const T*, N> cos{}, sin{};
 
+  /// Tables in the workspace. Throws ShapeError if an axis has an odd number of channels.
   static Rotary make(Workspace& ws, const std::array<RotaryAxis, N>& axes) {
     Rotary rotary{axes, {}, {}};
     for (std::size_t a = 0; a < N; ++a) {
@@ -94,6 +95,7 @@ void rope_forward(reference&, auto x, const Rotary<T, N>& rotary) {
   for (Index r = 0; r < x.rows(); ++r) detail::rotate_row<x.width, D>(x.row(r), r, rotary, 1);
 }
 
+/// dx: (rows, C) View or Columns, in place: in as the gradient of the turned rows, out as that of the rows before.
 template <Index D, class T, std::size_t N>
 void rope_backward(reference&, auto dx, const Rotary<T, N>& rotary) {
   detail::check_rotary<dx.width, D>(rotary);
