@@ -51,6 +51,7 @@ void activate_backward(Context& ctx, typename kernel::Activations<T>::Backward f
 }
 }  // namespace detail
 
+/// ops/activations.hpp's, on all threads. For float and double.
 void silu_forward(Context& ctx, auto y, auto x)
   requires detail::one_native_type<decltype(y), decltype(x)>
 {
@@ -58,6 +59,7 @@ void silu_forward(Context& ctx, auto y, auto x)
   detail::activate<T>(ctx, kernel::VectorMath<T>::silu, "silu", y, x);
 }
 
+/// ops/activations.hpp's, on all threads. For float and double.
 void silu_backward(Context& ctx, auto dx /* = */, auto dy, auto x)
   requires detail::one_native_type<decltype(dx), decltype(dy), decltype(x)>
 {
@@ -65,6 +67,7 @@ void silu_backward(Context& ctx, auto dx /* = */, auto dy, auto x)
   detail::activate_backward<T>(ctx, kernel::VectorMath<T>::silu_backward, "silu backward", dx, dy, x);
 }
 
+/// ops/activations.hpp's, on all threads. For float and double.
 void gelu_forward(Context& ctx, auto y, auto x)
   requires detail::one_native_type<decltype(y), decltype(x)>
 {
@@ -72,6 +75,7 @@ void gelu_forward(Context& ctx, auto y, auto x)
   detail::activate<T>(ctx, kernel::VectorMath<T>::gelu, "gelu", y, x);
 }
 
+/// ops/activations.hpp's, on all threads. For float and double.
 void gelu_backward(Context& ctx, auto dx /* = */, auto dy, auto x)
   requires detail::one_native_type<decltype(dx), decltype(dy), decltype(x)>
 {

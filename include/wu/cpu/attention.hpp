@@ -131,6 +131,7 @@ void LongAttention<T>::backward(Context& ctx, Workspace& ws, const AttentionGrad
 }
 }  // namespace kernel
 
+/// ops/attention.hpp's, on all threads. For float and double.
 template <Index D>
 void attention_forward(Context& ctx, Workspace& ws, auto out, auto lse, auto q, auto k, auto v, const AttentionRows& rows)
   requires detail::one_native_type<decltype(out), decltype(lse), decltype(q), decltype(k), decltype(v)>
@@ -144,6 +145,7 @@ void attention_forward(Context& ctx, Workspace& ws, auto out, auto lse, auto q, 
   else kernel::LongAttention<T>::forward(ctx, ws, spaced(out), spaced(lse), in);
 }
 
+/// ops/attention.hpp's, on all threads. For float and double.
 template <Index D>
 void attention_backward(Context& ctx, Workspace& ws, auto dq /* = */, auto dk /* = */, auto dv /* = */, auto dout, auto out,
                         auto lse, auto q, auto k, auto v, const AttentionRows& rows)

@@ -23,6 +23,7 @@ inline constexpr bool one_native_type =
     one_type<First, More...> && (std::is_same_v<value_of<First>, float> || std::is_same_v<value_of<First>, double>);
 }  // namespace detail
 
+/// How a Context is made.
 struct Options {
   int threads = 0;  ///< 0: as many as the machine has
 };

@@ -113,6 +113,7 @@ void Depthwise<T>::filter_gradient(Context& ctx, T* dW, const T* dy, const T* x,
 }
 }  // namespace kernel
 
+/// ops/depthwise.hpp's, on all threads.
 void depthwise_forward(Context& ctx, auto y, auto x, auto W)
   requires detail::one_type<decltype(y), decltype(x), decltype(W)>
 {
@@ -124,6 +125,7 @@ void depthwise_forward(Context& ctx, auto y, auto x, auto W)
                                                     {x.extent(0), x.extent(1), x.extent(2), S::channels, S::k});
 }
 
+/// ops/depthwise.hpp's, on all threads.
 void depthwise_backward(Context& ctx, auto dx /* = */, auto dW /* += */, auto dy, auto x, auto W)
   requires detail::one_type<decltype(dx), decltype(dW), decltype(dy), decltype(x), decltype(W)>
 {

@@ -99,6 +99,7 @@ void Elementwise<T>::mean_backward(Context& ctx, T* dx, const T* dy, Index group
 }
 }  // namespace kernel
 
+/// ops/elementwise.hpp's, on all threads.
 void add(Context& ctx, auto y /* += */, auto x)
   requires detail::one_type<decltype(y), decltype(x)>
 {
@@ -108,6 +109,7 @@ void add(Context& ctx, auto y /* += */, auto x)
   kernel::Elementwise<value_of<decltype(y)>>::add(ctx, y.data, x.data, x.size());
 }
 
+/// ops/elementwise.hpp's, on all threads.
 void copy(Context& ctx, auto y, auto x)
   requires detail::one_type<decltype(y), decltype(x)>
 {
@@ -117,11 +119,13 @@ void copy(Context& ctx, auto y, auto x)
   kernel::Elementwise<value_of<decltype(y)>>::copy(ctx, y.data, x.data, x.size());
 }
 
+/// ops/elementwise.hpp's, on all threads.
 void zero(Context& ctx, auto y) {
   detail::check_contiguous(y);
   kernel::Elementwise<value_of<decltype(y)>>::zero(ctx, y.data, y.size());
 }
 
+/// ops/elementwise.hpp's, on all threads.
 void broadcast_rows_forward(Context& ctx, auto y, auto x)
   requires detail::one_type<decltype(y), decltype(x)>
 {
@@ -131,6 +135,7 @@ void broadcast_rows_forward(Context& ctx, auto y, auto x)
   kernel::Elementwise<value_of<decltype(y)>>::broadcast(ctx, y.data, x.data, x.size(), y.size() / x.size());
 }
 
+/// ops/elementwise.hpp's, on all threads.
 void broadcast_rows_backward(Context& ctx, auto dx /* += */, auto dy)
   requires detail::one_type<decltype(dx), decltype(dy)>
 {
@@ -141,6 +146,7 @@ void broadcast_rows_backward(Context& ctx, auto dx /* += */, auto dy)
   kernel::Elementwise<value_of<decltype(dx)>>::broadcast_backward(ctx, dx.data, dy.data, dx.size(), dy.size() / dx.size());
 }
 
+/// ops/elementwise.hpp's, on all threads.
 void mean_rows_forward(Context& ctx, auto y, auto x)
   requires detail::one_type<decltype(y), decltype(x)>
 {
@@ -150,6 +156,7 @@ void mean_rows_forward(Context& ctx, auto y, auto x)
   kernel::Elementwise<value_of<decltype(y)>>::mean(ctx, y.data, x.data, y.rows(), x.rows() / y.rows(), C);
 }
 
+/// ops/elementwise.hpp's, on all threads.
 void mean_rows_backward(Context& ctx, auto dx /* = */, auto dy)
   requires detail::one_type<decltype(dx), decltype(dy)>
 {

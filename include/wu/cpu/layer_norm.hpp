@@ -77,6 +77,7 @@ void LayerNorm<T>::backward(Context& ctx, T* dx, T* dgain, T* dbias, const T* dy
 }
 }  // namespace kernel
 
+/// ops/layer_norm.hpp's, on all threads.
 void layer_norm_forward(Context& ctx, auto y, auto mean, auto inv_std, auto x, auto gain, auto bias, double eps = 1e-6)
   requires detail::one_type<decltype(y), decltype(x), decltype(gain), decltype(bias)> &&
            std::is_same_v<value_of<decltype(mean)>, sum_of<decltype(x)>> &&
@@ -92,6 +93,7 @@ void layer_norm_forward(Context& ctx, auto y, auto mean, auto inv_std, auto x, a
                                                     x.rows(), C, static_cast<sum_of<decltype(x)>>(eps));
 }
 
+/// ops/layer_norm.hpp's, on all threads.
 void layer_norm_backward(Context& ctx, auto dx /* = */, auto dgain /* += */, auto dbias /* += */, auto dy, auto x, auto mean,
                          auto inv_std, auto gain)
   requires detail::one_type<decltype(dx), decltype(dgain), decltype(dbias), decltype(dy), decltype(x), decltype(gain)> &&

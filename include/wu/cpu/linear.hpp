@@ -46,6 +46,7 @@ void Linear<T>::backward(Context& ctx, T* dx, T* dW, T* db, const T* dy, const T
 }
 }  // namespace kernel
 
+/// ops/linear.hpp's, on all threads. For float and double.
 void linear_forward(Context& ctx, auto y, auto x, auto W, auto b)
   requires detail::one_native_type<decltype(y), decltype(x), decltype(W), decltype(b)>
 {
@@ -56,6 +57,7 @@ void linear_forward(Context& ctx, auto y, auto x, auto W, auto b)
   kernel::Linear<value_of<decltype(x)>>::forward(ctx, y.data, x.data, W.data, b.data, x.rows(), In, Out);
 }
 
+/// ops/linear.hpp's, on all threads. For float and double.
 void linear_backward(Context& ctx, auto dx /* = */, auto dW /* += */, auto db /* += */, auto dy, auto x, auto W)
   requires detail::one_native_type<decltype(dx), decltype(dW), decltype(db), decltype(dy), decltype(x), decltype(W)>
 {

@@ -151,6 +151,7 @@ void Lora<T>::backward(Context& ctx, Workspace& ws, T* dx, AdapterSet<T> gradien
 }
 }  // namespace kernel
 
+/// ops/lora.hpp's, on all threads. For float and double.
 void lora_forward(Context& ctx, Workspace& ws, auto y /* += */, auto xa, auto x, auto adapter, std::span<const Index> which,
                   double scale)
   requires detail::one_native_type<decltype(y), decltype(xa), decltype(x), decltype(adapter)>
@@ -165,6 +166,7 @@ void lora_forward(Context& ctx, Workspace& ws, auto y /* += */, auto xa, auto x,
                            static_cast<T>(scale), {W::in, W::out, R, x.rows(), rows});
 }
 
+/// ops/lora.hpp's, on all threads. For float and double.
 void lora_backward(Context& ctx, Workspace& ws, auto dx /* += */, auto dadapter /* += */, auto dy, auto x, auto xa,
                    auto adapter, std::span<const Index> which, double scale)
   requires detail::one_native_type<decltype(dx), decltype(dadapter), decltype(dy), decltype(x), decltype(xa),

@@ -63,6 +63,7 @@ void Losses<T>::mse_backward(Context& ctx, T* dprediction, const T* prediction, 
 }
 }  // namespace kernel
 
+/// ops/losses.hpp's, on all threads.
 double mse_forward(Context& ctx, View<double, dyn> per_sample, auto prediction, auto target)
   requires detail::one_type<decltype(prediction), decltype(target)>
 {
@@ -74,6 +75,7 @@ double mse_forward(Context& ctx, View<double, dyn> per_sample, auto prediction, 
                                                          prediction.data, target.data, count);
 }
 
+/// ops/losses.hpp's, on all threads.
 void mse_backward(Context& ctx, auto dprediction /* = */, auto prediction, auto target, std::span<const double> weights)
   requires detail::one_type<decltype(dprediction), decltype(prediction), decltype(target)>
 {

@@ -83,6 +83,7 @@ void Modulate<T>::gated_add_backward(Context& ctx, T* dh, Spaced<T> dgate, const
 }
 }  // namespace kernel
 
+/// ops/modulate.hpp's, on all threads.
 void modulate_forward(Context& ctx, auto y, auto x, auto shift, auto scale)
   requires detail::one_type<decltype(y), decltype(x), decltype(shift), decltype(scale)>
 {
@@ -96,6 +97,7 @@ void modulate_forward(Context& ctx, auto y, auto x, auto shift, auto scale)
   kernel::Modulate<T>::forward(ctx, y.data, x.data, spaced(shift), spaced(scale), x.rows(), k, C);
 }
 
+/// ops/modulate.hpp's, on all threads.
 void modulate_backward(Context& ctx, auto dx /* = */, auto dshift /* = */, auto dscale /* = */, auto dy, auto x, auto scale)
   requires detail::one_type<decltype(dx), decltype(dshift), decltype(dscale), decltype(dy), decltype(x), decltype(scale)>
 {
@@ -112,6 +114,7 @@ void modulate_backward(Context& ctx, auto dx /* = */, auto dshift /* = */, auto 
                                                     spaced(scale), groups, k, C);
 }
 
+/// ops/modulate.hpp's, on all threads.
 void gated_add_forward(Context& ctx, auto y /* += */, auto h, auto gate)
   requires detail::one_type<decltype(y), decltype(h), decltype(gate)>
 {
@@ -122,6 +125,7 @@ void gated_add_forward(Context& ctx, auto y /* += */, auto h, auto gate)
   kernel::Modulate<value_of<decltype(h)>>::gated_add(ctx, y.data, h.data, spaced(gate), h.rows(), k, C);
 }
 
+/// ops/modulate.hpp's, on all threads.
 void gated_add_backward(Context& ctx, auto dh /* = */, auto dgate /* = */, auto dy, auto h, auto gate)
   requires detail::one_type<decltype(dh), decltype(dgate), decltype(dy), decltype(h), decltype(gate)>
 {

@@ -70,11 +70,13 @@ void adamw_update(Context& ctx, std::span<T> values, std::span<T> first, std::sp
                               static_cast<Index>(values.size()), rule, step);
 }
 
+/// ops/clip.hpp's, on all threads; the same bits for any number of them.
 template <class T>
 double squared_norm(Context& ctx, std::span<const T> values) {
   return kernel::Optimiser<T>::squared_norm(ctx, values.data(), static_cast<Index>(values.size()));
 }
 
+/// ops/clip.hpp's, on all threads.
 template <class T>
 void scale(Context& ctx, std::span<T> values, double factor) {
   kernel::Optimiser<T>::scale(ctx, values.data(), static_cast<Index>(values.size()), static_cast<accumulator_t<T>>(factor));

@@ -125,12 +125,14 @@ kernel::Grids grids(const char* what, auto fine, auto coarse) {
 }
 }  // namespace detail
 
+/// ops/resample.hpp's, on all threads.
 void pool_forward(Context& ctx, auto coarse /* = */, auto fine)
   requires detail::one_type<decltype(coarse), decltype(fine)>
 {
   kernel::Resample<value_of<decltype(fine)>>::pool(ctx, coarse.data, fine.data, detail::grids("pool", fine, coarse));
 }
 
+/// ops/resample.hpp's, on all threads.
 void pool_backward(Context& ctx, auto dfine /* = */, auto dcoarse)
   requires detail::one_type<decltype(dfine), decltype(dcoarse)>
 {
@@ -138,12 +140,14 @@ void pool_backward(Context& ctx, auto dfine /* = */, auto dcoarse)
                                                              detail::grids("pool backward", dfine, dcoarse));
 }
 
+/// ops/resample.hpp's, on all threads.
 void upsample_forward(Context& ctx, auto fine /* = */, auto coarse)
   requires detail::one_type<decltype(fine), decltype(coarse)>
 {
   kernel::Resample<value_of<decltype(fine)>>::upsample(ctx, fine.data, coarse.data, detail::grids("upsample", fine, coarse));
 }
 
+/// ops/resample.hpp's, on all threads.
 void upsample_backward(Context& ctx, auto dcoarse /* = */, auto dfine)
   requires detail::one_type<decltype(dcoarse), decltype(dfine)>
 {

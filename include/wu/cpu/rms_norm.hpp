@@ -59,6 +59,7 @@ void RMSNorm<T>::backward(Context& ctx, T* dx, T* dgain, const T* dy, const T* x
 }
 }  // namespace kernel
 
+/// ops/rms_norm.hpp's, on all threads.
 void rms_norm_forward(Context& ctx, auto y, auto inv_rms, auto x, auto gain, double eps = 1e-6)
   requires detail::one_type<decltype(y), decltype(x), decltype(gain)> &&
            std::is_same_v<value_of<decltype(inv_rms)>, sum_of<decltype(x)>>
@@ -71,6 +72,7 @@ void rms_norm_forward(Context& ctx, auto y, auto inv_rms, auto x, auto gain, dou
                                                   static_cast<sum_of<decltype(x)>>(eps));
 }
 
+/// ops/rms_norm.hpp's, on all threads.
 void rms_norm_backward(Context& ctx, auto dx /* = */, auto dgain /* += */, auto dy, auto x, auto inv_rms, auto gain)
   requires detail::one_type<decltype(dx), decltype(dgain), decltype(dy), decltype(x), decltype(gain)> &&
            std::is_same_v<value_of<decltype(inv_rms)>, sum_of<decltype(x)>>

@@ -72,6 +72,7 @@ void rotate(Context& ctx, auto x, const Rotary<T, N>& rotary, int sign) {
 }
 }  // namespace detail
 
+/// ops/rope.hpp's, on all threads.
 template <Index D, class T, std::size_t N>
 void rope_forward(Context& ctx, auto x, const Rotary<T, N>& rotary)
   requires detail::one_native_type<decltype(x)> && std::is_same_v<value_of<decltype(x)>, T>
@@ -79,6 +80,7 @@ void rope_forward(Context& ctx, auto x, const Rotary<T, N>& rotary)
   detail::rotate<D>(ctx, x, rotary, 1);
 }
 
+/// ops/rope.hpp's, on all threads.
 template <Index D, class T, std::size_t N>
 void rope_backward(Context& ctx, auto dx, const Rotary<T, N>& rotary)
   requires detail::one_native_type<decltype(dx)> && std::is_same_v<value_of<decltype(dx)>, T>
