@@ -10,14 +10,17 @@
 
 namespace wu {
 
+/// Four projections C -> C with bias, rotary positions, heads of HeadWidth. The formula stands at the top of the file.
 template <Index C, Index HeadWidth>
 struct Attention {
   static_assert(C % HeadWidth == 0, "Attention: the head width must divide the model width");
   static constexpr Index heads = C / HeadWidth;
 
+  /// Views of the weights. T const: frozen.
   template <class T>
   struct Parameters {
     typename Linear<C, C>::template Parameters<T> W_q, W_k, W_v, W_o;
+    /// Calls at(name, member) in the order of the checkpoint.
     constexpr void visit(auto&& at) {
       at("W_q", W_q);
       at("W_k", W_k);
@@ -26,6 +29,7 @@ struct Attention {
     }
   };
 
+  /// What backward needs, in the workspace until the caller's scope ends.
   template <class T>
   struct Saved {
     View<const T, dyn, C> x, u;
@@ -39,6 +43,8 @@ struct Attention {
            Workspace::bytes_of<accumulator_t<T>>(rows * heads);
   }
 
+  /// y, x: (rows, C)   u: (memory rows, C); x and u may be the same rows. rotary_q and rotary_k are tables made by
+  /// Rotary::make, or Rotary<T, 0>. Throws ShapeError where `rows` does not cover x and u.
   template <class T>
   static Saved<T> forward(auto& ctx, Workspace& ws, View<T, dyn, C> y, View<const T, dyn, C> x, View<const T, dyn, C> u,
                           const Parameters<const T>& p, const auto& rotary_q, const auto& rotary_k,

@@ -8,13 +8,16 @@
 
 namespace wu {
 
+/// The formula stands at the top of the file. Hidden: the width between the two layers of the feed-forward part.
 template <Index C, Index HeadWidth, Index Hidden = 4 * C>
 struct EncoderBlock {
+  /// Views of the weights. T const: frozen.
   template <class T>
   struct Parameters {
     typename RMSNorm<C>::template Parameters<T> norm1, norm2;
     typename Attention<C, HeadWidth>::template Parameters<T> attention;
     typename FeedForward<C, Hidden>::template Parameters<T> feed_forward;
+    /// Calls at(name, member) in the order of the checkpoint.
     constexpr void visit(auto&& at) {
       at("norm1", norm1);
       at("attention", attention);
@@ -23,6 +26,7 @@ struct EncoderBlock {
     }
   };
 
+  /// What backward needs, in the workspace until the caller's scope ends.
   template <class T>
   struct Saved {
     View<const T, dyn, C> x;
@@ -33,6 +37,7 @@ struct EncoderBlock {
     AttentionRows rows;
   };
 
+  /// y, x: (batch * L, C). Throws ShapeError if the rows are no multiple of the batch.
   template <class T>
   static Saved<T> forward(auto& ctx, Workspace& ws, View<T, dyn, C> y, View<const T, dyn, C> x, const Parameters<const T>& p,
                           Index batch) {

@@ -7,18 +7,22 @@
 
 namespace wu {
 
+/// Two linear layers with bias and SiLU between them; not gated.
 template <Index C, Index Hidden>
 struct FeedForward {
+  /// Views of the weights. T const: frozen.
   template <class T>
   struct Parameters {
     typename Linear<C, Hidden>::template Parameters<T> fc1;
     typename Linear<Hidden, C>::template Parameters<T> fc2;
+    /// Calls at(name, member) in the order of the checkpoint.
     constexpr void visit(auto&& at) {
       at("fc1", fc1);
       at("fc2", fc2);
     }
   };
 
+  /// What backward needs, in the workspace until the caller's scope ends.
   template <class T>
   struct Saved {
     View<const T, dyn, C> x;
@@ -30,6 +34,7 @@ struct FeedForward {
     return 2 * Workspace::bytes_of<T>(rows * Hidden);
   }
 
+  /// y, x: (rows, C).
   template <class T>
   static Saved<T> forward(auto& ctx, Workspace& ws, View<T, dyn, C> y, View<const T, dyn, C> x,
                           const Parameters<const T>& p) {
@@ -40,6 +45,7 @@ struct FeedForward {
     return s;
   }
 
+  /// dx, dy: (rows, C). Overwrites dx, adds to dp.
   template <class T>
   static void backward(auto& ctx, Workspace& ws, View<T, dyn, C> dx, const Parameters<T>& dp, View<const T, dyn, C> dy,
                        const Saved<T>& s, const Parameters<const T>& p) {

@@ -17,6 +17,7 @@ void fill_normal(View<T, E...> view, std::uint64_t seed, std::string_view name, 
   for (T& v : view) v = static_cast<T>(static_cast<float>(deviation * random.normal()));
 }
 
+/// Every value of view.
 template <class T, Index... E>
 void fill(View<T, E...> view, double value) {
   for (T& v : view) v = static_cast<T>(static_cast<float>(value));

@@ -11,16 +11,19 @@ template <Index In, Index Out>
 struct Linear {
   static constexpr Index in = In, out = Out;
 
+  /// Views of the weights. T const: frozen.
   template <class T>
   struct Parameters {
     View<T, Out, In> weight;
     View<T, Out> bias;
+    /// Calls at(name, member) in the order of the checkpoint.
     constexpr void visit(auto&& at) {
       at("weight", weight);
       at("bias", bias);
     }
   };
 
+  /// y: (rows, Out)   x: (rows, In). p: Parameters.
   static void forward(auto& ctx, auto y, auto x, const auto& p) { linear_forward(ctx, y, x, p.weight, p.bias); }
   /// dx may be null. dp's views may be null: a frozen layer.
   static void backward(auto& ctx, auto dx /* = */, const auto& dp /* += */, auto dy, auto x, const auto& p) {
@@ -33,6 +36,7 @@ struct Linear {
 template <Index In, Index Out, Index Rank>
 struct LoRALinear {
   static constexpr Index in = In, out = Out, rank = Rank;
+  /// Those of the frozen layer; the adapter is an argument.
   template <class T>
   using Parameters = typename Linear<In, Out>::template Parameters<T>;
 
@@ -40,6 +44,8 @@ struct LoRALinear {
   template <class T>
   using Saved = View<T, dyn, Rank>;
 
+  /// y: (rows, Out)   x: (rows, In)   which: an adapter's index or no_adapter for each sample. Throws ShapeError as
+  /// lora_forward does.
   template <class T>
   static Saved<T> forward(auto& ctx, Workspace& ws, View<T, dyn, Out> y, View<const T, dyn, In> x, const auto& p,
                           AdapterView<const T, In, Out, Rank> adapter, std::span<const Index> which, double scale) {
@@ -50,6 +56,7 @@ struct LoRALinear {
     return xa;
   }
 
+  /// dx: (rows, In), may be null   dadapter: null A and B if not wanted   dp: null views for a frozen layer.
   template <class T>
   static void backward(auto& ctx, Workspace& ws, View<T, dyn, In> dx /* = */, const auto& dp /* += */,
                        AdapterView<T, In, Out, Rank> dadapter /* += */, View<const T, dyn, Out> dy, View<const T, dyn, In> x,
