@@ -16,6 +16,7 @@ template <Name ModuleName, Index In, Index Out>
 struct Adapted {
   static_assert(In > 0 && Out > 0, "Adapted: widths must be positive");
   static constexpr std::size_t count = 1;
+  /// Calls add(group, sub, in, out, experts).
   static constexpr void list(auto&& add) { add(ModuleName.view(), std::string_view{}, In, Out, Index{1}); }
 };
 
@@ -37,7 +38,9 @@ struct AdaptedModule {
   std::string_view group, sub;  ///< the module's name is group, or "group.sub" for experts
   Index in = 0, out = 0, experts = 1;
 
+  /// As adapters' files name it.
   std::string name() const { return sub.empty() ? std::string(group) : std::string(group) + "." + std::string(sub); }
+  /// Whether name() is `wanted`, at compile time too.
   constexpr bool named(std::string_view wanted) const {
     if (sub.empty()) return wanted == group;
     return wanted.size() == group.size() + 1 + sub.size() && wanted.substr(0, group.size()) == group &&
@@ -62,6 +65,7 @@ struct AdaptedLayers {
      ...);
     return all;
   }();
+  /// Every module has a name of its own.
   static constexpr bool names_differ = [] {
     for (std::size_t i = 0; i < module_count; ++i)
       for (std::size_t j = 0; j < i; ++j)
@@ -77,6 +81,7 @@ struct AdaptedLayers {
   }();
 };
 
+/// The largest token width that divides every adapted width of Shape.
 template <class Shape>
 inline constexpr Index gcd_width = Shape::gcd_width;
 

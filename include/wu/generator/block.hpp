@@ -23,10 +23,12 @@ struct FactorizedAttention {
   static_assert(sizeof...(Axes) > 0, "FactorizedAttention: name at least one axis to attend over");
   static constexpr auto field = Field;
 
+  /// The attention's module and rows on grid G, at width C with heads of HeadWidth.
   template <class G, Index C, Index HeadWidth>
   struct over : Attention<C, HeadWidth> {
     static constexpr auto rotary_axes = G::template rotary<HeadWidth, Axes...>();
     static constexpr Index length = (Index{1} * ... * G::sizes[G::template find<Axes>()]);
+    /// Which rows attend to which, for `batch` grids one after the other.
     static AttentionRows rows(Index batch) { return G::template attend<Axes...>(batch); }
   };
 };
@@ -42,6 +44,7 @@ using ReleasedOrder =
 using PaperOrder =
     BlockOrder<FactorizedAttention<"self_attn_hw", "token", "rank">, FactorizedAttention<"self_attn_n", "layer">>;
 
+/// A block with the self attentions of Order over grid G, at width C.
 template <class Order, class G, Index C, Index HeadWidth>
 struct GeneratorBlock;
 
@@ -54,11 +57,15 @@ struct GeneratorBlock<BlockOrder<Attentions...>, G, C, HeadWidth> {
     return lengths[k];
   }
   static constexpr Index hidden = 4 * C;
+  /// The I-th self attention.
   template <std::size_t I>
   using Self = typename std::tuple_element_t<I, std::tuple<Attentions...>>::template over<G, C, HeadWidth>;
+  /// The cross attention.
   using Cross = Attention<C, HeadWidth>;
+  /// The feed-forward part.
   using Hidden = FeedForward<C, hidden>;
 
+  /// Views of the weights. T const: frozen.
   template <class T>
   struct Parameters {
     std::array<typename RMSNorm<C>::template Parameters<T>, self_count + 2> norm;
@@ -66,6 +73,7 @@ struct GeneratorBlock<BlockOrder<Attentions...>, G, C, HeadWidth> {
     typename Cross::template Parameters<T> cross;
     typename Hidden::template Parameters<T> feed_forward;
 
+    /// Calls at(name, member) in the order of the checkpoint.
     constexpr void visit(auto&& at) {
       constexpr const char* fields[] = {Attentions::field.c_str()...};
       constexpr const char* norms[] = {"norm1", "norm2", "norm3", "norm4", "norm5", "norm6"};
@@ -88,6 +96,7 @@ struct GeneratorBlock<BlockOrder<Attentions...>, G, C, HeadWidth> {
     AttentionRows cross_rows;
   };
 
+  /// What backward needs, in the workspace until the caller's scope ends.
   template <class T>
   struct Saved {
     std::array<View<const T, dyn, C>, self_count + 2> x;  // the input of each norm

@@ -14,22 +14,27 @@
 
 namespace wu {
 
+/// The generator's model width C.
 template <Index C>
 struct Width {
   static constexpr Index value = C;
 };
+/// The width D of an attention head.
 template <Index D>
 struct HeadWidth {
   static constexpr Index value = D;
 };
+/// The number N of blocks.
 template <Index N>
 struct Blocks {
   static constexpr Index value = N;
 };
+/// How many rank rows of a token are joined into one position: a.
 template <Index A>
 struct JoinedRanks {
   static constexpr Index value = A;
 };
+/// The width of the condition's rows.
 template <Index I>
 struct ConditionWidth {
   static constexpr Index value = I;
@@ -57,7 +62,9 @@ struct Generator {
   static constexpr Index c = C / a, w = r / a, positions = n * h * w;
 
   using Grid = wu::Grid<Axis<"layer", n>, Axis<"token", h>, Axis<"rank", w>>;
+  /// One of the N blocks.
   using Block = GeneratorBlock<Order, Grid, C, D>;
+  /// The prior.
   using Start = Prior<n, h, r, c, a>;
   static constexpr std::size_t cross_axes = Positions == CrossRotary::paper ? 3 : 2;
   /// The cross attention's rotary axes; a condition's rows are numbered from max(h, w) on.
@@ -66,12 +73,14 @@ struct Generator {
       return std::array{RotaryAxis{D / 2, h * w, n, 0}, RotaryAxis{D / 4, w, h, 0}, RotaryAxis{D / 4, 1, w, 0}};
     else return std::array{RotaryAxis{D / 2, h * w, n, 0}, RotaryAxis{D / 2, 1, h * w, 0}};
   }();
+  /// Those of the condition's rows; key_axes(L) for a condition of L rows.
   static constexpr std::array<RotaryAxis, cross_axes> key_axes(Index condition_length) {
     std::array<RotaryAxis, cross_axes> axes = query_axes;
     for (RotaryAxis& axis : axes) axis = {axis.width, 1, condition_length, std::max(h, w)};
     return axes;
   }
 
+  /// Views of the weights. T const: frozen.
   template <class T>
   struct Parameters {
     typename Linear<input, C>::template Parameters<T> hidden_in;
@@ -94,6 +103,7 @@ struct Generator {
       at("model.proj_out_B", proj_out_B);
     }
   };
+  /// How many numbers training changes.
   static constexpr Index parameter_count = wu::parameter_count<Parameters<float>>();
 
   /// Starting values (the paper gives only the last): matrices normal with variance 1 / fan_in, positions standard normal,
@@ -113,6 +123,8 @@ struct Generator {
     double linear = 0, self_attention = 0, cross_attention = 0;
     constexpr double total() const { return linear + self_attention + cross_attention; }
   };
+  /// For `batch` requests with conditions of condition_length rows. The first block's self attentions run once for the
+  /// batch.
   static constexpr Operations operations(Index batch, Index condition_length) {
     const double b = static_cast<double>(batch), L = static_cast<double>(condition_length),
                  p = static_cast<double>(positions);
@@ -147,9 +159,11 @@ struct Generator {
     return sum + norm(rows);  // the last norm
   }
 
+  /// Rotary tables and attended rows of one forward pass.
   template <class T>
   using Shared = typename Block::template Shared<T, cross_axes, cross_axes>;
 
+  /// What backward needs, in the workspace until the caller's scope ends.
   template <class T>
   struct Saved {
     View<const T, dyn, dyn, input> condition;

@@ -10,6 +10,7 @@
 
 namespace wu {
 
+/// A named axis of a Grid.
 template <Name AxisName, Index Size>
 struct Axis {
   static_assert(Size > 0, "Axis: the size must be positive");
@@ -24,6 +25,7 @@ struct Grid {
   static constexpr std::array<Index, rank> sizes{Axes::size...};
   static constexpr Index size = (Index{1} * ... * Axes::size);
 
+  /// The axis of this name; rank if there is none.
   template <Name Wanted>
   static constexpr std::size_t find() {
     const std::array<bool, rank> same{(Axes::name.view() == Wanted.view())...};
@@ -37,6 +39,7 @@ struct Grid {
     for (std::size_t k = a + 1; k < rank; ++k) n *= sizes[k];
     return n;
   }
+  /// No name stands twice in the list.
   template <Name... Wanted>
   static constexpr bool names_differ() {
     const std::array<std::size_t, sizeof...(Wanted)> at{find<Wanted>()...};

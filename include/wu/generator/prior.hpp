@@ -10,22 +10,26 @@
 
 namespace wu {
 
+/// The formula stands at the top of the file. RowWidth: c, the width of a rank row; Joined: a.
 template <Index Layers, Index TokensPerLayer, Index Rank, Index RowWidth, Index Joined>
 struct Prior {
   static constexpr Index C = RowWidth * Joined, positions = TokensPerLayer * Rank / Joined;
 
+  /// Views of the weights. T const: frozen.
   template <class T>
   struct Parameters {
     View<T, TokensPerLayer * Rank, RowWidth> hw;
     View<T, Layers, RowWidth> layer;
   };
 
+  /// What backward needs, in the workspace until the caller's scope ends.
   template <class T>
   struct Saved {
     View<T, dyn, C> sum;
     View<accumulator_t<T>, dyn> inv_rms;
   };
 
+  /// x: (n h w, C), overwritten: one sample's rows, for the prior is the same for all.
   template <class T>
   static Saved<T> forward(auto& ctx, Workspace& ws, View<T, dyn, C> x, const Parameters<const T>& p, View<const T, C> gain) {
     Saved<T> s{ws.take<T, dyn, C>(x.rows()), ws.take<accumulator_t<T>, dyn>(x.rows())};
@@ -36,6 +40,7 @@ struct Prior {
     return s;
   }
 
+  /// dx: (n h w, C), summed over samples. Adds to dp and dgain.
   template <class T>
   static void backward(auto& ctx, Workspace& ws, const Parameters<T>& dp, View<T, C> dgain, View<const T, dyn, C> dx,
                        const Saved<T>& s, View<const T, C> gain) {

@@ -14,12 +14,15 @@
 
 namespace wu {
 
+/// How a matrix fills its tokens; both are described at the top of the file.
 enum class Layout { flat, rank_anchored };
 
+/// Tokens of Rank rows of width D. Tokenizer<Rank, D>::of<Shape> knows where the adapters of a shape lie.
 template <Index Rank, Index D, Layout TokenLayout = Layout::flat>
 struct Tokenizer {
   static_assert(Rank > 0 && D > 0, "Tokenizer: rank and token width must be positive");
 
+  /// Shape: AdaptedLayers. Everything here is known at compile time.
   template <class Shape>
   struct of {
     using shape = Shape;
@@ -31,6 +34,7 @@ struct Tokenizer {
                   "Tokenizer: the rank-anchored layout needs a token width that divides every adapted width; use "
                   "wu::gcd_width<Shape> or a divisor of it, or Layout::flat");
 
+    /// How many tokens a matrix of so many entries takes.
     static constexpr Index tokens_of(Index entries) { return (entries + values_per_token - 1) / values_per_token; }
     /// First token of module m's A and B, all B after all A.
     static constexpr std::array<Index, module_count + 1> first_A = [] {
@@ -39,6 +43,7 @@ struct Tokenizer {
         at[m + 1] = at[m] + tokens_of(modules[m].experts * Rank * modules[m].in);
       return at;
     }();
+    /// Tokens of all A of a layer.
     static constexpr Index tokens_A = first_A[module_count];
     static constexpr std::array<Index, module_count + 1> first_B = [] {
       std::array<Index, module_count + 1> at{tokens_A};
@@ -46,7 +51,9 @@ struct Tokenizer {
         at[m + 1] = at[m] + tokens_of(modules[m].experts * Rank * modules[m].out);
       return at;
     }();
+    /// Tokens of a layer, h, and of all B of a layer.
     static constexpr Index tokens_per_layer = first_B[module_count], tokens_B = tokens_per_layer - tokens_A;
+    /// Values of a layer's tokens and of all tokens of a request, padding counted.
     static constexpr Index values_per_layer = tokens_per_layer * values_per_token, values = layers * values_per_layer;
     /// Entries of all adapters of one request, padding not counted.
     static constexpr Index adapter_values = [] {
