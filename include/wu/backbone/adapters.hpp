@@ -9,12 +9,14 @@
 
 namespace wu::backbone {
 
+/// What one call of a backbone is given beside its frozen weights.
 template <class Tokens, class T>
 struct Adapters {
   typename Tokens::template Tokens<const T> tokens{};  ///< (requests, n, h, r, d); null: the frozen backbone alone
   std::span<const Index> which{};                      ///< for every sample its request, or no_adapter
   double scale = 1;                                    ///< alpha / r
 
+  /// The adapter of a module of one layer; null without tokens.
   template <Name Module>
   auto of(Index layer) const {
     return Tokens::template adapter<Module>(tokens, layer);

@@ -19,6 +19,8 @@
 
 namespace wu::backbone {
 
+/// Widths: of the token stream, of the pixel stream, of a head, of the instruction's features. Rank and AdapterTokenWidth:
+/// those of the adapters' tokens. The formulas stand at the top of the file.
 template <Index Layers, Index TokenWidth, Index PixelWidth, Index HeadWidth, Index InstructionWidth, Index Rank,
           Index AdapterTokenWidth>
 struct EditTransformer {
@@ -26,21 +28,30 @@ struct EditTransformer {
   static constexpr Index token_hidden = 2 * W, pixel_hidden = 2 * P, inputs = 24, outputs = 12, time_width = 64;
   static constexpr Index token_pixels = 8, coarse = 4;  // pixels along a token's side; half-resolution pixels likewise
 
+  /// The adapted modules of every layer.
   using Shape =
       AdaptedLayers<Layers, Adapted<"attn.qkv", W, 3 * W>, Adapted<"attn.out", W, W>, Adapted<"mlp.up", W, token_hidden>,
                     Adapted<"mlp.down", token_hidden, W>, Adapted<"token.in", P, W>, Adapted<"token.out", W, 2 * P>,
                     Adapted<"pixel.in", inputs, P>, Adapted<"pixel.up", P, pixel_hidden>,
                     Adapted<"pixel.down", pixel_hidden, P>, Adapted<"pixel.out", P, outputs>>;
+  /// Where the adapters lie.
   using Tokens = typename Tokenizer<Rank, AdapterTokenWidth>::template of<Shape>;
+  /// What forward and backward take.
   template <class T>
   using Adapters = backbone::Adapters<Tokens, T>;
 
+  /// pixel.in
   using In = LoRALinear<inputs, P, Rank>;
+  /// token.in
   using TokenIn = LoRALinear<P, W, Rank>;
+  /// The layer's part on tokens.
   using TokenStream = TokenBlock<W, HeadWidth, token_hidden, Rank>;
+  /// The layer's part on pixels.
   using PixelStream = PixelBlock<W, P, pixel_hidden, Rank>;
+  /// pixel.out
   using Out = LoRALinear<P, outputs, Rank>;
 
+  /// One layer's weights.
   template <class T>
   struct LayerParameters {
     typename In::template Parameters<T> pixel_in;
@@ -48,6 +59,7 @@ struct EditTransformer {
     typename TokenStream::template Parameters<T> tokens;
     typename PixelStream::template Parameters<T> pixels;
     typename Out::template Parameters<T> pixel_out;
+    /// Calls at(name, member) in the order of the checkpoint.
     constexpr void visit(auto&& at) {
       at("pixel.in", pixel_in), at("token.in", token_in);
       tokens.visit(at);
@@ -56,15 +68,19 @@ struct EditTransformer {
     }
   };
 
+  /// Views of the weights. T const: frozen.
   template <class T>
   struct Parameters {
     typename Linear<time_width, W>::template Parameters<T> time;
     typename Linear<InstructionWidth, W>::template Parameters<T> instruction;
     std::array<LayerParameters<T>, static_cast<std::size_t>(Layers)> layers;
+    /// Calls at(name, member) in the order of the checkpoint.
     constexpr void visit(auto&& at) { at("time", time), at("instruction", instruction), at("layers", layers); }
   };
+  /// How many numbers the backbone has.
   static constexpr Index parameter_count = wu::parameter_count<Parameters<float>>();
 
+  /// What one layer's backward needs.
   template <class T>
   struct LayerSaved {
     View<T, dyn, dyn, dyn, P> x;          // after pixel.in
@@ -73,6 +89,7 @@ struct EditTransformer {
     typename TokenStream::template Saved<T> tokens;
     typename PixelStream::template Saved<T> pixels;
   };
+  /// What backward needs, in the workspace until the caller's scope ends.
   template <class T>
   struct Saved {
     View<T, dyn, dyn, dyn, inputs> e;

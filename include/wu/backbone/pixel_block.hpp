@@ -16,23 +16,31 @@
 
 namespace wu::backbone {
 
+/// W, P: widths of the token and pixel streams; Hidden: between pixel.up and pixel.down. The formulas stand at the top of
+/// the file.
 template <Index W, Index P, Index Hidden, Index Rank>
 struct PixelBlock {
+  /// token.out
   using Steer = LoRALinear<W, 2 * P, Rank>;
+  /// pixel.up
   using Up = LoRALinear<P, Hidden, Rank>;
+  /// pixel.down
   using Down = LoRALinear<Hidden, P, Rank>;
 
+  /// Views of the weights. T const: frozen.
   template <class T>
   struct Parameters {
     typename Steer::template Parameters<T> steer;
     View<T, 25, P> filters;
     typename Up::template Parameters<T> up;
     typename Down::template Parameters<T> down;
+    /// Calls at(name, member) in the order of the checkpoint.
     constexpr void visit(auto&& at) {
       at("token.out", steer), at("pixel.filters", filters), at("pixel.up", up), at("pixel.down", down);
     }
   };
 
+  /// What backward needs, in the workspace until the caller's scope ends.
   template <class T>
   struct Saved {
     View<const T, dyn, W> tokens;
@@ -45,6 +53,8 @@ struct PixelBlock {
     View<T, dyn, Rank> xa_steer, xa_up, xa_down;
   };
 
+  /// y, x: (b, rows, columns, P)   tokens: (b, rows / F, columns / F, W). Throws ShapeError if the grids are no multiple of
+  /// each other.
   template <class T, class A>
   static Saved<T> forward(auto& ctx, Workspace& ws, View<T, dyn, dyn, dyn, P> y, View<const T, dyn, dyn, dyn, P> x,
                           View<const T, dyn, dyn, dyn, W> tokens, const Parameters<const T>& p, const A& adapters,

@@ -16,17 +16,23 @@
 
 namespace wu::backbone {
 
+/// W: width of the tokens; Hidden: between mlp.up and mlp.down. The formulas stand at the top of the file.
 template <Index W, Index HeadWidth, Index Hidden, Index Rank>
 struct TokenBlock {
   static_assert(W % HeadWidth == 0, "TokenBlock: the head width must divide the token width");
   static_assert(HeadWidth % 4 == 0,
                 "TokenBlock: the head width must be a multiple of 4, for rotary pairs of rows and columns");
   static constexpr Index heads = W / HeadWidth;
+  /// attn.qkv
   using Qkv = LoRALinear<W, 3 * W, Rank>;
+  /// attn.out
   using Out = LoRALinear<W, W, Rank>;
+  /// mlp.up
   using Up = LoRALinear<W, Hidden, Rank>;
+  /// mlp.down
   using Down = LoRALinear<Hidden, W, Rank>;
 
+  /// Views of the weights. T const: frozen.
   template <class T>
   struct Parameters {
     typename Linear<W, 6 * W>::template Parameters<T> modulation;
@@ -34,11 +40,13 @@ struct TokenBlock {
     typename Out::template Parameters<T> out;
     typename Up::template Parameters<T> up;
     typename Down::template Parameters<T> down;
+    /// Calls at(name, member) in the order of the checkpoint.
     constexpr void visit(auto&& at) {
       at("modulation", modulation), at("attn.qkv", qkv), at("attn.out", out), at("mlp.up", up), at("mlp.down", down);
     }
   };
 
+  /// What backward needs, in the workspace until the caller's scope ends.
   template <class T>
   struct Saved {
     View<const T, dyn, W> x;

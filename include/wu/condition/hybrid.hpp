@@ -8,32 +8,38 @@
 
 namespace wu::condition {
 
+/// Image and Text: encoders with features of one width.
 template <class Image, class Text>
 struct Hybrid {
   static_assert(Image::width == Text::width, "Hybrid: the image and text encoders must give features of one width");
   static constexpr Index length = Image::length + Text::length, width = Image::width;
 
+  /// Views of the weights. T const: frozen.
   template <class T>
   struct Parameters {
     typename Image::template Parameters<T> image;
     typename Text::template Parameters<T> text;
+    /// Calls at(name, member) in the order of the checkpoint.
     constexpr void visit(auto&& at) {
       at("image", image);
       at("text", text);
     }
   };
+  /// What backward needs, in the workspace until the caller's scope ends.
   template <class T>
   struct Saved {
     typename Image::template Saved<T> image;
     typename Text::template Saved<T> text;
   };
 
+  /// Starting values of both encoders.
   template <class T>
   static void initialise(Parameters<T> p, std::uint64_t seed) {
     Image::template initialise<T>(p.image, seed);
     Text::template initialise<T>(p.text, seed);
   }
 
+  /// u: (b, length, width)   image: (b, size, size, 3)   pieces: b * Text::length ids. Throws ShapeError on other sizes.
   template <class T>
   static Saved<T> forward(auto& ctx, Workspace& ws, View<T, dyn, dyn, width> u, View<const T, dyn, dyn, dyn, 3> image,
                           std::span<const std::int32_t> pieces, const Parameters<const T>& p) {
@@ -55,6 +61,7 @@ struct Hybrid {
     return s;
   }
 
+  /// du: (b, length, width). Adds to dp. Throws ShapeError on another length.
   template <class T>
   static void backward(auto& ctx, Workspace& ws, const Parameters<T>& dp, View<const T, dyn, dyn, width> du,
                        const Saved<T>& s, const Parameters<const T>& p) {

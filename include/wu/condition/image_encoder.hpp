@@ -10,17 +10,21 @@
 
 namespace wu::condition {
 
+/// Size and Patch: pixels along a side; C: width of the features; N: blocks.
 template <Index Size, Index Patch, Index C, Index HeadWidth, Index N>
 struct ImageEncoder {
   static_assert(Size % Patch == 0, "ImageEncoder: the patch size must divide the image size");
   static constexpr Index size = Size, length = (Size / Patch) * (Size / Patch), width = C, patch_width = Patch * Patch * 3;
+  /// One of the N blocks.
   using Block = EncoderBlock<C, HeadWidth>;
 
+  /// Views of the weights. T const: frozen.
   template <class T>
   struct Parameters {
     typename Linear<patch_width, C>::template Parameters<T> patch;
     View<T, length, C> position;
     std::array<typename Block::template Parameters<T>, static_cast<std::size_t>(N)> blocks;
+    /// Calls at(name, member) in the order of the checkpoint.
     constexpr void visit(auto&& at) {
       at("patch", patch);
       at("position.weight", position);
@@ -28,18 +32,21 @@ struct ImageEncoder {
     }
   };
 
+  /// What backward needs, in the workspace until the caller's scope ends.
   template <class T>
   struct Saved {
     View<T, dyn, patch_width> patches;
     std::array<typename Block::template Saved<T>, static_cast<std::size_t>(N)> blocks;
   };
 
+  /// Starting values: matrices normal with variance 1 / fan_in, positions with deviation 0.3.
   template <class T>
   static void initialise(Parameters<T> p, std::uint64_t seed) {
     wu::initialise(p, seed, "image encoder");
     fill_normal(p.position, seed, "image encoder.position", 0.3);
   }
 
+  /// features: (b * length, C)   image: (b, Size, Size, 3). Throws ShapeError on pictures of another size.
   template <class T>
   static Saved<T> forward(auto& ctx, Workspace& ws, View<T, dyn, C> features, View<const T, dyn, dyn, dyn, 3> image,
                           const Parameters<const T>& p) {

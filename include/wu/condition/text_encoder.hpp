@@ -10,16 +10,20 @@
 
 namespace wu::condition {
 
+/// Vocabulary: rows of the table; Length: pieces of a text; C: width of the features; N: blocks.
 template <Index Vocabulary, Index Length, Index C, Index HeadWidth, Index N>
 struct TextEncoder {
   static constexpr Index vocabulary = Vocabulary, length = Length, width = C;
+  /// One of the N blocks.
   using Block = EncoderBlock<C, HeadWidth>;
 
+  /// Views of the weights. T const: frozen.
   template <class T>
   struct Parameters {
     View<T, Vocabulary, C> table;
     View<T, Length, C> position;
     std::array<typename Block::template Parameters<T>, static_cast<std::size_t>(N)> blocks;
+    /// Calls at(name, member) in the order of the checkpoint.
     constexpr void visit(auto&& at) {
       at("table.weight", table);
       at("position.weight", position);
@@ -27,12 +31,14 @@ struct TextEncoder {
     }
   };
 
+  /// What backward needs, in the workspace until the caller's scope ends.
   template <class T>
   struct Saved {
     std::span<const std::int32_t> pieces;
     std::array<typename Block::template Saved<T>, static_cast<std::size_t>(N)> blocks;
   };
 
+  /// Starting values: matrices normal with variance 1 / fan_in, the table standard normal, positions with deviation 0.3.
   template <class T>
   static void initialise(Parameters<T> p, std::uint64_t seed) {
     wu::initialise(p, seed, "text encoder");
