@@ -29,7 +29,9 @@ struct RectifiedFlow {
 /// From the source picture to the target.
 struct SourceBridge {
   static constexpr bool from_noise = false;
+  /// dv/de: the edit is the velocity.
   static double edit_factor(double) { return 1; }
+  /// Never held back.
   static double edit_reach(double) { return 1; }
 };
 
@@ -38,17 +40,22 @@ enum class Predicts { velocity, edit };
 
 /// f and f' of a sample's mean squared error.
 struct MeanSquared {
+  /// f(mse)
   double value(double mse) const { return mse; }
+  /// f'(mse)
   double slope(double) const { return 1; }
 };
 /// Every sample counts by its relative error, faint edits as much as strong ones, until its error is about the floor. The
 /// pull on the network's output, sqrt(mse) / (mse + floor), is strongest at the floor: a high one lets large errors lead.
 struct LogMeanSquared {
   double floor = 1.0 / 2000;
+  /// f(mse)
   double value(double mse) const { return std::log(mse + floor); }
+  /// f'(mse)
   double slope(double mse) const { return 1 / (mse + floor); }
 };
 
+/// Path: RectifiedFlow or SourceBridge; Output: what the network predicts; Loss: f.
 template <class Path = RectifiedFlow, Predicts Output = Predicts::velocity, class Loss = MeanSquared>
 struct DiffusionStep {
   using path = Path;

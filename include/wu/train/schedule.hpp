@@ -9,6 +9,7 @@
 
 namespace wu::train {
 
+/// A linear warm-up to the peak, then half a cosine down to last_fraction of it.
 struct Schedule {
   double peak = 1e-3;
   Index warmup = 40;            ///< steps from 0 to the peak

@@ -14,6 +14,7 @@
 
 namespace wu::train {
 
+/// What stays the same over a run.
 struct Options {
   Schedule schedule;
   double clip = 1;  ///< largest norm of the gradient
@@ -26,10 +27,13 @@ struct StepResult {
   double loss = 0, gradient_norm = 0, rate = 0;
 };
 
+/// Module: what learns; T: its scalar. Values, gradients and moments are zero at first: initialise `values`.
 template <class Module, class T>
 class Training {
  public:
+  /// Views of the weights.
   using Values = typename Module::template Parameters<T>;
+  /// Views of the weights that may not be written through.
   using Frozen = typename Module::template Parameters<const T>;
 
   Weights<Module, T> values;
