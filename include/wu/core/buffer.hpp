@@ -39,19 +39,23 @@ template <class T>
 class Buffer {
  public:
   Buffer() = default;
+  /// count values, all zero. Throws Error as checked_count does.
   explicit Buffer(Index count)
       : data_(static_cast<T*>(
             ::operator new(static_cast<std::size_t>(checked_count<T>(count)) * sizeof(T), std::align_val_t{alignment}))),
         size_(count) {
     std::uninitialized_value_construct_n(data_.get(), count);
   }
+  /// What is moved from is empty.
   Buffer(Buffer&& other) noexcept : data_(std::move(other.data_)), size_(std::exchange(other.size_, 0)) {}
+  /// What is moved from is empty.
   Buffer& operator=(Buffer&& other) noexcept {
     data_ = std::move(other.data_);
     size_ = std::exchange(other.size_, 0);
     return *this;
   }
 
+  /// A copy in memory of its own.
   Buffer clone() const {
     Buffer copy(size_);
     std::copy_n(data(), size_, copy.data());
@@ -84,10 +88,12 @@ class Tensor {
   Tensor()
     requires(dynamic_count > 0)
   = default;
+  /// One run-time extent for every wu::dyn, in order; all values zero. Throws Error as checked_count does.
   explicit Tensor(std::convertible_to<Index> auto... sizes)
     requires(sizeof...(sizes) == dynamic_count)
       : dynamic_{static_cast<Index>(sizes)...}, buffer_(checked_count<T>(View<T, E...>::fixed_size, dynamic_)) {}
 
+  /// The values as operations take them.
   View<T, E...> view() { return {buffer_.data(), dynamic_}; }
   View<const T, E...> view() const { return {buffer_.data(), dynamic_}; }
   operator View<T, E...>() { return view(); }

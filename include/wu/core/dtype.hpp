@@ -23,9 +23,12 @@ struct bfloat16 {
   template <class Number>
     requires std::is_arithmetic_v<Number>
   constexpr explicit bfloat16(Number value) : bfloat16(static_cast<float>(value)) {}
+  /// Exact.
   constexpr operator float() const { return std::bit_cast<float>(static_cast<std::uint32_t>(bits) << 16); }
 
+  /// Rounded once. A long sum of small terms stops growing: sum in float instead.
   constexpr bfloat16& operator+=(float x) { return *this = bfloat16(static_cast<float>(*this) + x); }
+  /// Rounded once.
   constexpr bfloat16& operator*=(float x) { return *this = bfloat16(static_cast<float>(*this) * x); }
 };
 

@@ -11,9 +11,13 @@ namespace wu {
 template <std::size_t N>
 struct Name {
   char text[N]{};
+  /// From a string literal.
   consteval Name(const char (&literal)[N]) { std::copy_n(literal, N, text); }
+  /// The characters, without the closing zero.
   constexpr std::string_view view() const { return {text, N - 1}; }
+  /// The characters and the closing zero.
   constexpr const char* c_str() const { return text; }
+  /// Equal characters.
   template <std::size_t M>
   constexpr bool operator==(const Name<M>& other) const {
     return view() == other.view();

@@ -91,20 +91,26 @@ void for_each_parameter(P& p, F&& f, const std::string& prefix = "") {
 template <class Module, class T>
 class Weights {
  public:
+  /// Views of the values.
   using Values = typename Module::template Parameters<T>;
+  /// Views that may not be written through.
   using Frozen = typename Module::template Parameters<const T>;
   static constexpr Index count = parameter_count<Values>();
   static constexpr Index extent = parameter_extent<Values>();
 
   Weights() : buffer_(extent) {}
 
+  /// The values by their names.
   Values view() { return bind_parameters<Values>(buffer_.data()); }
   Frozen view() const { return bind_parameters<Frozen>(buffer_.data()); }
+  /// The same as view() const, of a Weights that is not const.
   Frozen frozen() const { return view(); }
 
+  /// The whole buffer, padding included.
   std::span<T> flat() { return buffer_.span(); }
   std::span<const T> flat() const { return buffer_.span(); }
 
+  /// A copy in memory of its own.
   Weights clone() const {
     Weights copy;
     std::copy_n(buffer_.data(), extent, copy.buffer_.data());

@@ -36,12 +36,14 @@ class Random {
  public:
   using result_type = std::uint32_t;
 
+  /// The stream (seed, purpose, index) from its beginning.
   constexpr Random(std::uint64_t seed, std::string_view purpose, std::uint64_t index = 0)
       : key_{low(seed ^ hash_name(purpose)), high(seed + hash_name(purpose))}, index_(index) {}
 
   static constexpr result_type min() { return 0; }
   static constexpr result_type max() { return std::numeric_limits<result_type>::max(); }
 
+  /// 32 uniform bits.
   constexpr result_type operator()() {
     if (used_ == 4) {
       block_ = philox({low(position_), high(position_), low(index_), high(index_)}, key_);

@@ -7,6 +7,7 @@
 
 namespace wu {
 
+/// The version's three numbers; version_text has all of them.
 inline constexpr int version_major = WU_VERSION_MAJOR;
 inline constexpr int version_minor = WU_VERSION_MINOR;
 inline constexpr int version_patch = WU_VERSION_PATCH;

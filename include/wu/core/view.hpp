@@ -10,6 +10,7 @@
 
 namespace wu {
 
+/// Extents, counts and positions; signed, so that a difference may be negative.
 using Index = std::ptrdiff_t;
 
 /// An extent that is known only at run time: batch, condition length, image size.
@@ -45,6 +46,7 @@ class View {
     for (const Index d : dynamic) n *= d;
     return n;
   }
+  /// How many entries axis has.
   constexpr Index extent(std::size_t axis) const {
     if (extents[axis] != dyn) return extents[axis];
     std::size_t k = 0;
@@ -64,6 +66,7 @@ class View {
   {
     return data + r * width;
   }
+  /// Entry k in row-major order.
   constexpr T& operator[](Index k) const { return data[k]; }
   constexpr T* begin() const { return data; }
   constexpr T* end() const { return data + size(); }
@@ -82,6 +85,7 @@ class View {
   }
 };
 
+/// The same view, not to be written through.
 template <class T, Index... E>
   requires(sizeof...(E) > 0)
 constexpr View<const T, E...> as_const(View<T, E...> v) {
@@ -101,7 +105,9 @@ class Columns {
   Index stride = W;  ///< elements from one row to the next
 
   constexpr Columns() = default;
+  /// `rows` rows of W values, row_stride elements apart.
   constexpr Columns(T* memory, Index rows, Index row_stride) : data(memory), count(rows), stride(row_stride) {}
+  /// All columns of a view.
   template <class U, Index... E>
     requires(View<U, E...>::width == W && std::is_convertible_v<U*, T*>)
   constexpr Columns(View<U, E...> all) : data(all.data), count(all.rows()) {}
@@ -111,8 +117,10 @@ class Columns {
     return {data, count, stride};
   }
 
+  /// How many rows there are.
   constexpr Index rows() const { return count; }
   constexpr Index size() const { return count * W; }
+  /// Where row r begins.
   constexpr T* row(Index r) const { return data + r * stride; }
 };
 

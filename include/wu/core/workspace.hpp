@@ -29,6 +29,7 @@ class Workspace {
     return view;
   }
 
+  /// count values of T, as take() gives them. Throws Error as checked_count does.
   template <class T>
   T* take_values(Index count) {
     return reinterpret_cast<T*>(take_bytes(bytes_of<T>(checked_count<T>(count))));
@@ -43,6 +44,7 @@ class Workspace {
   /// Everything taken after its construction is given back when it ends.
   class Scope {
    public:
+    /// From here on.
     explicit Scope(Workspace& ws) : ws_(ws), chunk_(ws.chunk_), used_(ws.used_), total_(ws.total_) {}
     ~Scope() { ws_.chunk_ = chunk_, ws_.used_ = used_, ws_.total_ = total_; }
     Scope(const Scope&) = delete;
