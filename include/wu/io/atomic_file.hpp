@@ -28,6 +28,7 @@ namespace wu::io {
 /// Every function throws FileError saying why (folder missing or read-only, disk full, ...).
 class AtomicFile {
  public:
+  /// Makes a temporary file beside path.
   explicit AtomicFile(const std::string& path) : path_(path) {
     const std::size_t slash = path.rfind('/');
     name_ = slash == std::string::npos ? path : path.substr(slash + 1);
@@ -73,6 +74,7 @@ class AtomicFile {
       bytes = bytes.subspan(static_cast<std::size_t>(n));
     }
   }
+  /// Appends text.
   void write(std::string_view text) { write(std::as_bytes(std::span(text.data(), text.size()))); }
 
   /// Brings everything to the disk and puts the file in its place.
@@ -124,9 +126,11 @@ inline void write_file_atomically(const std::string& path, std::span<const std::
   for (const auto piece : pieces) file.write(piece);
   file.commit();
 }
+/// One piece of bytes.
 inline void write_file_atomically(const std::string& path, std::span<const std::byte> bytes) {
   write_file_atomically(path, std::span(&bytes, 1));
 }
+/// One text.
 inline void write_file_atomically(const std::string& path, std::string_view text) {
   write_file_atomically(path, std::as_bytes(std::span(text.data(), text.size())));
 }

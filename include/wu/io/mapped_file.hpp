@@ -88,8 +88,10 @@ class MappedFile {
     }
   }
 
+  /// What is moved from holds nothing.
   MappedFile(MappedFile&& other) noexcept
       : path_(std::move(other.path_)), data_(std::exchange(other.data_, nullptr)), size_(std::exchange(other.size_, 0)) {}
+  /// What is moved from holds nothing.
   MappedFile& operator=(MappedFile&& other) noexcept {
     std::swap(path_, other.path_);
     std::swap(data_, other.data_);
@@ -98,8 +100,11 @@ class MappedFile {
   }
   ~MappedFile() { unmap(); }
 
+  /// What the file holds.
   std::span<const std::byte> bytes() const { return {data_, size_}; }
+  /// The same as characters.
   std::string_view text() const { return {reinterpret_cast<const char*>(data_), size_}; }
+  /// As it was opened.
   const std::string& path() const { return path_; }
 
  private:

@@ -194,6 +194,7 @@ void read_into(const StoredTensor& tensor, std::span<T> out) {
     detail::each_value<T>(tensor, [&](std::size_t k, T value) { out[k] = value; });
   }
 }
+/// The same into a vector that already has the tensor's size.
 template <class T>
 void read_into(const StoredTensor& tensor, std::vector<T>& out) {
   read_into(tensor, std::span<T>(out));
@@ -210,6 +211,7 @@ struct ReadOptions {
 /// The values themselves are not looked at: they may be NaN.
 class SafeTensors {
  public:
+  /// What the file hands out.
   using Tensor = StoredTensor;
 
   /// Throws FileError when the file cannot be opened or breaks a rule of the format.
@@ -227,6 +229,7 @@ class SafeTensors {
     return result;
   }
 
+  /// The file's name, for messages.
   const std::string& file() const { return *file_; }
   /// All tensors, in the order of their data.
   const std::vector<Tensor>& tensors() const { return tensors_; }
@@ -302,10 +305,12 @@ template <class T, std::size_t N>
 TensorToSave tensor_to_save(std::string name, std::vector<std::int64_t> shape, std::span<T, N> values) {
   return {std::move(name), dtype_of<T>(), std::move(shape), std::as_bytes(values)};
 }
+/// The same of a vector, which must outlive the result.
 template <class T>
 TensorToSave tensor_to_save(std::string name, std::vector<std::int64_t> shape, const std::vector<T>& values) {
   return tensor_to_save(std::move(name), std::move(shape), std::span(values));
 }
+/// A vector that is about to end cannot be saved from.
 template <class T>
 TensorToSave tensor_to_save(std::string name, std::vector<std::int64_t> shape, std::vector<T>&& values) = delete;
 
