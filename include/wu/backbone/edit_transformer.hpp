@@ -24,7 +24,9 @@ namespace wu::backbone {
 template <Index Layers, Index TokenWidth, Index PixelWidth, Index HeadWidth, Index InstructionWidth, Index Rank,
           Index AdapterTokenWidth>
 struct EditTransformer {
+  /// Layers, token width, pixel width, width of the instruction's features.
   static constexpr Index layers = Layers, W = TokenWidth, P = PixelWidth, instruction_width = InstructionWidth;
+  /// Inner widths of both streams, values of a half-resolution pixel in and out, values that tell the time.
   static constexpr Index token_hidden = 2 * W, pixel_hidden = 2 * P, inputs = 24, outputs = 12, time_width = 64;
   static constexpr Index token_pixels = 8, coarse = 4;  // pixels along a token's side; half-resolution pixels likewise
 

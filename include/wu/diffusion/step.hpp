@@ -58,8 +58,11 @@ struct LogMeanSquared {
 /// Path: RectifiedFlow or SourceBridge; Output: what the network predicts; Loss: f.
 template <class Path = RectifiedFlow, Predicts Output = Predicts::velocity, class Loss = MeanSquared>
 struct DiffusionStep {
+  /// The probability path.
   using path = Path;
+  /// f
   using loss_type = Loss;
+  /// What the output means.
   static constexpr Predicts predicts = Output;
 
   /// x_t for samples at times t. All views: (b, ...), b = t.size().

@@ -26,6 +26,7 @@ struct LogitNormalTimes {
 struct SamplerTimes {
   /// How many steps the sampler takes.
   Index steps = 1;
+  /// A time drawn from the stream. Throws ShapeError if there are no steps.
   double operator()(Random& random) const {
     if (steps < 1) throw ShapeError(message("sampler times: expected at least one step, found ", steps));
     return static_cast<double>(random.below(static_cast<std::uint32_t>(steps))) / static_cast<double>(steps);

@@ -25,6 +25,7 @@ template <Name GroupName, Index Experts, class... Modules>
 struct AdaptedExperts {
   static_assert(Experts > 0, "AdaptedExperts: the number of experts must be positive");
   static constexpr std::size_t count = sizeof...(Modules);
+  /// Calls add(group, sub, in, out, experts) for each module.
   static constexpr void list(auto&& add) {
     (Modules::list([&](std::string_view name, std::string_view, Index in, Index out, Index) {
        add(GroupName.view(), name, in, out, Experts);

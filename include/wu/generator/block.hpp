@@ -48,14 +48,17 @@ using PaperOrder =
 template <class Order, class G, Index C, Index HeadWidth>
 struct GeneratorBlock;
 
+/// The formulas stand at the top of the file.
 template <class... Attentions, class G, Index C, Index HeadWidth>
 struct GeneratorBlock<BlockOrder<Attentions...>, G, C, HeadWidth> {
+  /// How many self attentions the block has.
   static constexpr std::size_t self_count = sizeof...(Attentions);
   /// How many positions the k-th self attention of the block goes over.
   static constexpr Index attended(std::size_t k) {
     const std::array<Index, self_count> lengths{Attentions::template over<G, C, HeadWidth>::length...};
     return lengths[k];
   }
+  /// The feed-forward part's inner width.
   static constexpr Index hidden = 4 * C;
   /// The I-th self attention.
   template <std::size_t I>

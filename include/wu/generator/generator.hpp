@@ -50,8 +50,11 @@ enum class CrossRotary {
 template <class TokensType, class W, class HW, class NB, class JR, class CW, class Order = ReleasedOrder,
           CrossRotary Positions = CrossRotary::released>
 struct Generator {
+  /// What is generated.
   using Tokens = TokensType;
+  /// Backbone layers, tokens in a layer, rank, token width.
   static constexpr Index n = Tokens::layers, h = Tokens::tokens_per_layer, r = Tokens::rank, d = Tokens::token_width;
+  /// Model width, head width, blocks, joined rank rows, width of the condition.
   static constexpr Index C = W::value, D = HW::value, N = NB::value, a = JR::value, input = CW::value;
   static_assert(r % a == 0, "Generator: the number of joined ranks must divide the rank");
   static_assert(C % a == 0, "Generator: the number of joined ranks must divide the model width");
@@ -59,13 +62,16 @@ struct Generator {
   static_assert(C % D == 0, "Generator: the head width must divide the model width");
   static_assert(D % (Positions == CrossRotary::paper ? 8 : 4) == 0,
                 "Generator: the head width must be a multiple of 4 (8 with the paper's cross positions), for rotary pairs");
+  /// Width of a rank row, positions of a token, positions of a request.
   static constexpr Index c = C / a, w = r / a, positions = n * h * w;
 
+  /// The positions of a request.
   using Grid = wu::Grid<Axis<"layer", n>, Axis<"token", h>, Axis<"rank", w>>;
   /// One of the N blocks.
   using Block = GeneratorBlock<Order, Grid, C, D>;
   /// The prior.
   using Start = Prior<n, h, r, c, a>;
+  /// How many rotary axes the cross attention has.
   static constexpr std::size_t cross_axes = Positions == CrossRotary::paper ? 3 : 2;
   /// The cross attention's rotary axes; a condition's rows are numbered from max(h, w) on.
   static constexpr std::array<RotaryAxis, cross_axes> query_axes = [] {
@@ -121,6 +127,7 @@ struct Generator {
   /// Floating-point operations of one forward pass in products (2 for each multiplication and its addition), by part.
   struct Operations {
     double linear = 0, self_attention = 0, cross_attention = 0;
+    /// All parts together.
     constexpr double total() const { return linear + self_attention + cross_attention; }
   };
   /// For `batch` requests with conditions of condition_length rows. The first block's self attentions run once for the

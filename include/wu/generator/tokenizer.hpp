@@ -25,7 +25,9 @@ struct Tokenizer {
   /// Shape: AdaptedLayers. Everything here is known at compile time.
   template <class Shape>
   struct of {
+    /// The adapted layers.
     using shape = Shape;
+    /// Backbone layers, rank, token width, values of a token.
     static constexpr Index layers = Shape::layers, rank = Rank, token_width = D, values_per_token = Rank * D;
     static constexpr Layout layout = TokenLayout;
     static constexpr std::size_t module_count = Shape::module_count;
@@ -45,6 +47,7 @@ struct Tokenizer {
     }();
     /// Tokens of all A of a layer.
     static constexpr Index tokens_A = first_A[module_count];
+    /// First token of module m's B.
     static constexpr std::array<Index, module_count + 1> first_B = [] {
       std::array<Index, module_count + 1> at{tokens_A};
       for (std::size_t m = 0; m < module_count; ++m)
@@ -94,6 +97,7 @@ struct Tokenizer {
         for (Index i = 0; i < Rank; ++i)
           for (Index j = 0; j < modules[m].in; ++j) f(at_A(m, e, i, j), k++);
     }
+    /// The same for B.
     template <class F>
     static constexpr void each_B(std::size_t m, F&& f) {
       Index k = 0;

@@ -54,6 +54,7 @@ struct RowMap {
     for (const Axis& axis : axes) row += std::min<Index>(0, (axis.size - 1) * axis.stride);
     return row;
   }
+  /// The last row.
   constexpr Index highest() const {
     Index row = 0;
     for (const Axis& axis : axes) row += std::max<Index>(0, (axis.size - 1) * axis.stride);
