@@ -10,11 +10,13 @@ needs=(
   'ninja-build|the Ninja build tool|ninja'
   'libeigen3-dev|Eigen 3.4: matrices|Eigen/Core'
   'nlohmann-json3-dev|nlohmann-json 3.10 or newer: the report of the examples|nlohmann/json.hpp'
+  'libxtensor-dev|xtensor 0.24: n-dimensional arrays, for wu/io/arrays.hpp|xtensor/xtensor.hpp'
   'libboost-test-dev|Boost.Test 1.74 or newer: the tests|boost/test/unit_test.hpp'
   'libpng-dev|libpng: images of the examples|png.h'
   'libjpeg62-turbo-dev libjpeg-dev|libjpeg-turbo: images of the examples|jpeglib.h'
   'libcli11-dev|CLI11: command lines of the examples|CLI/CLI.hpp'
   'libstb-dev|stb: text and resizing in the examples|stb/stb_image.h'
+  'pkg-config pkgconf|pkg-config: a test of the package|pkg-config'
   'libbenchmark-dev|Google Benchmark: the benchmarks|benchmark/benchmark.h'
 )
 
