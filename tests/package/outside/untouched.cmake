@@ -49,7 +49,7 @@ function(check_what_is_ours)
   endif()
 
   get_property(targets DIRECTORY "${wu_SOURCE_DIR}" PROPERTY BUILDSYSTEM_TARGETS)
-  list(FILTER targets EXCLUDE REGEX "^(wu|wu_cpu|wu_arrays)$")
+  list(FILTER targets EXCLUDE REGEX "^(wu|wu_cpu|wu_precompiled|wu_arrays)$")
   get_property(folders DIRECTORY "${wu_SOURCE_DIR}" PROPERTY SUBDIRECTORIES)
   get_property(tests DIRECTORY "${wu_SOURCE_DIR}" PROPERTY TESTS)
   if(targets OR folders OR tests)

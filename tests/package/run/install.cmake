@@ -5,7 +5,7 @@ include("${CMAKE_CURRENT_LIST_DIR}/../support.cmake")
 file(REMOVE_RECURSE "${work}")
 file(COPY "${source}/CMakeLists.txt" "${source}/cmake" "${source}/include" "${source}/LICENSE" DESTINATION "${work}/copy")
 run("${CMAKE_COMMAND}" -S "${work}/copy" -B "${work}/copy-build" -G "${generator}" -C "${cache}"
-    -D WU_BUILD_TESTS=OFF -D WU_BUILD_EXAMPLES=OFF -D WU_BUILD_BENCHMARKS=OFF)
+    -D WU_BUILD_TESTS=OFF -D WU_BUILD_EXAMPLES=OFF -D WU_BUILD_BENCHMARKS=OFF -D WU_PRECOMPILED=OFF)
 run("${CMAKE_COMMAND}" --install "${work}/copy-build" --prefix "${work}/before the move")
 file(REMOVE_RECURSE "${work}/copy" "${work}/copy-build")
 file(RENAME "${work}/before the move" "${prefix}")
