@@ -1,7 +1,10 @@
-// support/gradient_check.hpp: what every other test of a gradient leans on.
+// train/gradient_check.hpp and support/gradient_check.hpp: what every other test of a gradient leans on.
 #include "support/gradient_check.hpp"
 
+#include <algorithm>
 #include <set>
+
+#include "wu/nn/linear.hpp"
 
 namespace {
 
@@ -63,12 +66,32 @@ BOOST_AUTO_TEST_CASE(a_gradient_of_zero_checks_nothing_and_says_so) {
 }
 
 BOOST_AUTO_TEST_CASE(a_few_entries_are_different_ones_in_all_columns) {
-  const auto entries = wu::test::some_entries(64 * 64, 64, "x");  // a stride of 64 would stay in one column
+  const auto entries = wu::detail::some_entries(64 * 64, 64, "x");  // a stride of 64 would stay in one column
   std::set<std::size_t> different(entries.begin(), entries.end()), columns;
   for (const std::size_t k : entries) columns.insert(k % 64);
   BOOST_CHECK_EQUAL(different.size(), 64u);
   BOOST_CHECK_LT(*different.rbegin(), 64u * 64u);
   BOOST_CHECK_GT(columns.size(), 30u);
-  BOOST_CHECK(entries == wu::test::some_entries(64 * 64, 64, "x"));
-  BOOST_CHECK_EQUAL(wu::test::some_entries(7, 7, "x").size(), 7u);
+  BOOST_CHECK(entries == wu::detail::some_entries(64 * 64, 64, "x"));
+  BOOST_CHECK_EQUAL(wu::detail::some_entries(7, 7, "x").size(), 7u);
+}
+
+BOOST_AUTO_TEST_CASE(every_parameter_of_a_module_is_checked_by_its_name) {
+  using Module = wu::Linear<2, 3>;
+  wu::Weights<Module, double> weights, gradients;
+  const auto loss = [&] {  // the sum of p^2 / 2, whose gradient is p
+    const auto p = weights.frozen();
+    double sum = 0;
+    for (const double v : p.weight) sum += v * v / 2;
+    for (const double v : p.bias) sum += v * v / 2;
+    return sum;
+  };
+  std::ranges::copy(wu::test::random_values(weights.extent, "weights"), weights.flat().begin());
+  std::ranges::copy(weights.flat(), gradients.flat().begin());
+  BOOST_CHECK_EQUAL(gradient_error(weights, gradients, loss), "");
+  BOOST_CHECK(std::ranges::equal(weights.flat(), gradients.flat()));  // put back
+  gradients.view().bias[1] *= 1.001;
+  const std::string error = gradient_error(weights, gradients, loss);
+  BOOST_CHECK_MESSAGE(error.starts_with("bias: gradient off by ") && error.ends_with(")\n"), error);
+  BOOST_CHECK_EQUAL(std::ranges::count(error, '\n'), 1);
 }
