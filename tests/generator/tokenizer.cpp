@@ -315,3 +315,50 @@ BOOST_AUTO_TEST_CASE(grid_neighbouring_axes_join_and_separate_ones_do_not) {
   BOOST_CHECK((Grid::attend<"layer">(2).query.regular()));
   BOOST_CHECK(!(Grid::attend<"layer", "rank">(2).query.regular()));
 }
+
+// ---- one request's adapters as parameters, batches with memory of their own ------------------------------------------------
+namespace {
+using Small = Tokenizer<2, 3>::of<AdaptedLayers<2, Adapted<"a", 5, 4>, Adapted<"b", 4, 7>>>;
+}
+
+BOOST_AUTO_TEST_CASE(tokens_own_their_memory_or_take_it_from_a_workspace) {
+  Small::Owned<float> owned(3);
+  BOOST_CHECK_EQUAL(owned.extent(0), 3);
+  BOOST_CHECK_EQUAL(owned.size(), 3 * Small::values);
+  wu::Workspace ws;
+  const auto taken = Small::take<float>(ws, 3);
+  BOOST_CHECK_EQUAL(taken.size(), 3 * Small::values);
+  std::fill_n(taken.data, taken.size(), 1.f);
+  BOOST_CHECK_EQUAL(Small::adapter<"b">(owned.view(), 1).count, 3);
+}
+
+BOOST_AUTO_TEST_CASE(one_requests_adapters_are_parameters_whose_A_is_drawn_and_whose_B_is_zero) {
+  wu::Weights<Small, double> adapters;
+  BOOST_CHECK_EQUAL(adapters.count, Small::values);
+  Small::initialise<double>(adapters.view(), 1);
+  const auto tokens = adapters.frozen().batch();
+  BOOST_CHECK_EQUAL(tokens.extent(0), 1);
+  Index drawn = 0, all_A = 0;
+  for (Index layer = 0; layer < Small::layers; ++layer) {
+    const auto check = [&](auto a) {
+      for (Index k = 0; k < a.in * a.rank; ++k) drawn += a.A[k] != 0, ++all_A;
+      for (Index k = 0; k < a.out * a.rank; ++k) BOOST_CHECK_EQUAL(a.B[k], 0);
+    };
+    check(Small::adapter<"a">(tokens, layer)), check(Small::adapter<"b">(tokens, layer));
+  }
+  BOOST_CHECK_EQUAL(drawn, all_A);
+  BOOST_CHECK_EQUAL(all_A, 2 * 2 * (5 + 4));
+  Index others = 0;
+  for (const double v : adapters.flat()) others += v != 0;
+  BOOST_CHECK_EQUAL(others, all_A);  // padding too is zero
+  BOOST_CHECK_NE(Small::adapter<"a">(tokens, 0).A[0], Small::adapter<"a">(tokens, 1).A[0]);
+}
+
+BOOST_AUTO_TEST_CASE(starting_values_of_A_have_variance_1_over_in) {
+  using Wide = Tokenizer<8, 64>::of<AdaptedLayers<4, Adapted<"a", 256, 64>>>;
+  wu::Weights<Wide, double> adapters;
+  Wide::initialise<double>(adapters.view(), 1);
+  double squares = 0;
+  for (const double v : adapters.flat()) squares += v * v;
+  BOOST_CHECK_CLOSE(squares, 4 * 8, 5);  // 4 layers of 8 rows, each of norm about 1
+}

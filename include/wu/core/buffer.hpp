@@ -102,6 +102,7 @@ class Tensor {
   T* data() { return buffer_.data(); }
   const T* data() const { return buffer_.data(); }
   Index size() const { return buffer_.size(); }
+  Index extent(std::size_t axis) const { return view().extent(axis); }
   T& operator[](Index k) { return buffer_[k]; }
   const T& operator[](Index k) const { return buffer_[k]; }
   std::span<T> span() { return buffer_.span(); }

@@ -9,7 +9,9 @@
 #include <array>
 #include <limits>
 
+#include "wu/core/workspace.hpp"
 #include "wu/generator/adapted.hpp"
+#include "wu/nn/initialise.hpp"
 #include "wu/ops/lora.hpp"
 
 namespace wu {
@@ -68,6 +70,36 @@ struct Tokenizer {
     /// (batch, layer, token, rank, width)
     template <class T>
     using Tokens = View<T, dyn, layers, tokens_per_layer, Rank, D>;
+    /// The same with memory of its own: Owned<float> tokens(batch).
+    template <class T>
+    using Owned = Tensor<T, dyn, layers, tokens_per_layer, Rank, D>;
+    /// The same out of a workspace.
+    template <class T>
+    static Tokens<T> take(Workspace& ws, Index batch) {
+      return ws.take<T, dyn, layers, tokens_per_layer, Rank, D>(batch);
+    }
+
+    /// One request's adapters as a module's parameters, to be kept in a file like any other, or trained without a generator,
+    /// which is plain LoRA: Weights<Tokens, float>, train::Training<Tokens, float>.
+    template <class T>
+    struct Parameters {
+      View<T, layers, tokens_per_layer, Rank, D> tokens;
+      constexpr void visit(auto&& at) { at("tokens", tokens); }
+      /// As a batch of one.
+      constexpr Tokens<T> batch() const { return {tokens.data, 1}; }
+    };
+    /// Starting values of adapters that are trained without a generator: every A normal with variance 1 / in, every B and the
+    /// padding 0, so that the first step runs the frozen backbone.                              Hu et al. 2021, section 4.1
+    template <class T>
+    static void initialise(Parameters<T> p, std::uint64_t seed) {
+      fill(p.tokens, 0);
+      for (Index layer = 0; layer < layers; ++layer)
+        for (std::size_t m = 0; m < module_count; ++m)
+          fill_normal(View<T, dyn>(p.tokens.data + layer * values_per_layer + first_A[m] * values_per_token,
+                                   modules[m].experts * Rank * modules[m].in),
+                      seed, message("adapters.layers.", layer, ".", modules[m].name()),
+                      1 / std::sqrt(static_cast<double>(modules[m].in)));
+    }
 
     /// The module of this name; module_count if there is none.
     static constexpr std::size_t find(std::string_view name) {
