@@ -1,0 +1,61 @@
+// A trained module in one object, as a program that uses it wants it: the weights, their file, and the memory to run them in.
+#pragma once
+
+#include <cmath>
+#include <string>
+#include <string_view>
+#include <utility>
+
+#include "wu/core/parameters.hpp"
+#include "wu/core/workspace.hpp"
+#include "wu/io/parameters.hpp"
+
+namespace wu {
+
+/// Module is a generator, a module of one's own that ends in one, a backbone, or Tokenizer<...>::of<...> (one request's adapters).
+///     auto model = wu::Model<Generator, float>::load("generator.safetensors");
+///     const auto adapters = model.forward(ctx, condition);
+template <class Module, class T>
+class Model {
+ public:
+  Weights<Module, T> weights;
+
+  Model() = default;
+  explicit Model(Weights<Module, T> trained) : weights(std::move(trained)) {}
+
+  /// The tensors whose names start with `prefix` ("generator.", with its point), which must be the module's parameters, no more
+  /// and no less. Throws FileError as io::load_parameters does.
+  static Model load(const std::string& path, std::string_view prefix = "") {
+    Model model;
+    io::load_parameters(io::SafeTensors::open(path), model.weights.view(), prefix);
+    return model;
+  }
+
+  /// Replaces the file whole or not at all. Throws FileError; NonFiniteError before a NaN or an infinity is written, which load()
+  /// would refuse.
+  void save(const std::string& path, io::Metadata metadata = {}) const {
+    auto views = weights.frozen();
+    for_each_parameter(views, [](const auto& name, const auto& view) {
+      for (const T& v : view)
+        if (!std::isfinite(static_cast<accumulator_t<T>>(v)))
+          throw NonFiniteError(
+              message("model: expected finite weights to save, found ", static_cast<accumulator_t<T>>(v), " in ", name));
+    });
+    io::save_safetensors(path, io::to_tensors(views), std::move(metadata));
+  }
+
+  /// The adapters that a generator writes for conditions (b, ...), in memory of their own: (b, layers, tokens, rank, width). What
+  /// a module of one's own reads beside the first condition follows it. Throws what the module's forward does.
+  template <class Condition, class... More>
+  auto forward(auto& ctx, const Condition& condition, const More&... more) {
+    typename Module::Tokens::template Owned<T> tokens(condition.extent(0));
+    const Workspace::Scope scope(workspace_);
+    Module::template forward<T>(ctx, workspace_, tokens.view(), condition, more..., weights.frozen());
+    return tokens;
+  }
+
+ private:
+  Workspace workspace_;
+};
+
+}  // namespace wu
