@@ -1,11 +1,11 @@
 #!/usr/bin/env bash
 # The tutorial's code blocks are the example's files, and they build outside of this repository and run.
-# usage: run.sh PAGE EXAMPLE WU_DIR CMAKE
+# FOLDER is emptied first; it is always the same one, so that a compiler cache knows what has not changed.
+# usage: run.sh PAGE EXAMPLE WU_DIR CMAKE FOLDER
 set -euo pipefail
-page=$1 example=$2 wu_dir=$3 cmake=$4
-folder=$(mktemp -d)
-trap 'rm -rf "$folder"' EXIT
-mkdir "$folder/springs"
+page=$1 example=$2 wu_dir=$3 cmake=$4 folder=$5
+rm -rf "$folder"
+mkdir -p "$folder/springs"
 
 bash "$(dirname "${BASH_SOURCE[0]}")/extract.sh" "$page" "$folder/springs"
 if ! diff -r "$example" "$folder/springs"; then
