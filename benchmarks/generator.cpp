@@ -1,72 +1,75 @@
-// The generator's forward pass and gradient on the CPU, as a share of the machine's matrix-product peak measured in the same run.
-// n = 8 layers, h = 24 tokens, rank 16, token width 128, 4 ranks joined, width 512, 4 blocks, condition length 128, float32.
-#include <benchmark/benchmark.h>
+// One block of the generator, whole generators, and their parameters to a file and back.
+#include "wu/benchmark/generator.hpp"
 
-#include "peak.hpp"
-#include "wu/cpu/cpu.hpp"
-#include "wu/generator/generator.hpp"
+#include "wu/benchmark/layers.hpp"
 
 namespace {
 
 using namespace wu;
+using namespace wu::bench;
 
+/// 8 layers of 24 tokens, rank 16.
 using Shape = AdaptedLayers<8, Adapted<"attn.qkv", 256, 768>, Adapted<"attn.out", 256, 256>, Adapted<"mlp.up", 256, 512>,
                             Adapted<"mlp.down", 512, 256>>;
-using Model =
-    Generator<Tokenizer<16, 128>::of<Shape>, Width<512>, HeadWidth<64>, Blocks<4>, JoinedRanks<4>, ConditionWidth<512>>;
-static_assert(Model::h == 24 && Model::positions == 768);
-constexpr Index condition_length = 128;
+using Wide =
+    Generator<Tokenizer<16, 128>::of<Shape>, Width<512>, HeadWidth<64>, Blocks<2>, JoinedRanks<4>, ConditionWidth<512>>;
+static_assert(Wide::h == 24 && Wide::positions == 768);
 
-struct Setup {
-  cpu::Context ctx;
-  Workspace ws;
-  Weights<Model, float> weights, gradients;
-  Buffer<float> tokens{Model::Tokens::values}, condition{condition_length * Model::input};
+/// For bfloat16, which the reference loops answer.
+using SmallShape = AdaptedLayers<2, Adapted<"mlp.up", 32, 64>, Adapted<"mlp.down", 64, 32>>;
+using Tiny =
+    Generator<Tokenizer<4, 32>::of<SmallShape>, Width<32>, HeadWidth<16>, Blocks<1>, JoinedRanks<2>, ConditionWidth<32>>;
 
-  explicit Setup(int threads) : ctx({.threads = threads}) {
-    Model::initialise<float>(weights.view(), 1);
-    fill_normal(View<float, dyn, 1>(condition.data(), condition.size()), 1, "condition", 1);
-  }
-  auto forward() {
-    return Model::forward<float>(ctx, ws, {tokens.data(), 1},
-                                 View<const float, dyn, dyn, Model::input>(condition.data(), 1, condition_length),
-                                 weights.frozen());
-  }
-};
+/// Its self attentions, the cross attention, feed-forward. x: (positions, C), u: (L, C).
+template <class T, class Model>
+void add_generator_block(const std::string& name, Index L) {
+  using Block = typename Model::Block;
+  using Shared = typename Model::template Shared<T>;
+  constexpr Index C = Model::C, n = Model::positions;
+  const std::string shape = join("generator_block/", name, "/condition:", L);
+  Products work = attention_module_products(n, L, 1, C) + feed_forward_products(n, C, Block::hidden);
+  for (std::size_t k = 0; k < Block::self_count; ++k)
+    work = work + 4 * linear_products(n, C, C) + attention_products(n, Block::attended(k), C);
 
-void report(benchmark::State& state, double operations, int threads) {
-  state.counters["GFLOP/s"] = benchmark::Counter(operations * 1e-9, benchmark::Counter::kIsIterationInvariantRate);
-  const double seconds_at_peak = operations / (bench::eigen_peak(threads) * 1e9);
-  state.counters["share_of_peak"] = benchmark::Counter(seconds_at_peak, benchmark::Counter::kIsIterationInvariantRate);
+  // The rotary tables and attended rows, which all blocks of a generator share.
+  const auto share = [=](Workspace& ws) {
+    Shared s;
+    [&]<std::size_t... K>(std::index_sequence<K...>) {
+      ((std::get<K>(s.rotary) =
+            std::remove_reference_t<decltype(std::get<K>(s.rotary))>::make(ws, Block::template Self<K>::rotary_axes),
+        s.rows[K] = s.rows_of_one[K] = Block::template Self<K>::rows(1)),
+       ...);
+    }(std::make_index_sequence<Block::self_count>{});
+    s.cross_q = Rotary<T, Model::cross_axes>::make(ws, Model::query_axes);
+    s.cross_k = Rotary<T, Model::cross_axes>::make(ws, Model::key_axes(L));
+    s.cross_rows = one_group(n, L);
+    return std::make_shared<Shared>(s);
+  };
+  add<T>(shape, "forward", work.forward(), [=](Fixture& f) {
+    const auto y = f.output<T, dyn, C>(n);
+    const auto x = f.input<T, dyn, C>(n), u = f.input<T, dyn, C>(L);
+    const auto& p = f.weights<Block, T>();
+    const auto shared = share(f.ws);
+    return [=, &f, &p] { Block::template forward<T>(f.ctx, f.ws, y, x, u, p.frozen(), *shared); };
+  });
+  add<T>(shape, "backward", work.backward(), [=](Fixture& f) {  // dx: from the gradient of y to that of x, in place
+    const auto y = f.output<T, dyn, C>(n), dx = f.output<T, dyn, C>(n), du = f.output<T, dyn, C>(L);
+    const auto dy = f.input<T, dyn, C>(n), x = f.input<T, dyn, C>(n), u = f.input<T, dyn, C>(L);
+    const auto& p = f.weights<Block, T>();
+    const auto dp = f.weights<Block, T>().view();
+    const auto shared = share(f.ws);
+    const auto saved = std::make_shared<typename Block::template Saved<T>>(
+        Block::template forward<T>(f.ctx, f.ws, y, x, u, p.frozen(), *shared));
+    return [=, &f, &p] {
+      copy(f.ctx, dx, dy);
+      Block::template backward<T>(f.ctx, f.ws, dx, du, dp, *saved, p.frozen(), *shared);
+    };
+  });
 }
 
-void generator_forward(benchmark::State& state) {
-  const int threads = static_cast<int>(state.range(0));
-  Setup setup(threads);
-  for (auto _ : state) {
-    const Workspace::Scope scope(setup.ws);
-    setup.forward();
-    benchmark::DoNotOptimize(setup.tokens.data());
-  }
-  report(state, Model::operations(1, condition_length).total(), threads);
-}
-
-void generator_forward_backward(benchmark::State& state) {
-  const int threads = static_cast<int>(state.range(0));
-  Setup setup(threads);
-  for (auto _ : state) {
-    const Workspace::Scope scope(setup.ws);
-    const auto saved = setup.forward();
-    Model::backward<float>(setup.ctx, setup.ws, {}, setup.gradients.view(), {setup.tokens.data(), 1}, saved,
-                           setup.weights.frozen());
-    benchmark::DoNotOptimize(setup.gradients.flat().data());
-  }
-  report(state, 3 * Model::operations(1, condition_length).total(), threads);
-}
-
-BENCHMARK(generator_forward)->Arg(1)->Arg(2)->Unit(benchmark::kMillisecond)->UseRealTime();
-BENCHMARK(generator_forward_backward)->Arg(1)->Arg(2)->Unit(benchmark::kMillisecond)->UseRealTime();
+WU_BENCHMARK(add_generator_block<float, Wide>("Wide", 128));
+WU_BENCHMARK_GENERATOR(Wide, 128);
+WU_BENCHMARK(add_generator<bfloat16, Tiny>("Tiny", 8));
+WU_BENCHMARK_FILE(Wide);
 
 }  // namespace
-
-BENCHMARK_MAIN();

@@ -3,7 +3,7 @@
 include("${CMAKE_CURRENT_LIST_DIR}/../support.cmake")
 
 file(REMOVE_RECURSE "${work}")
-file(COPY "${source}/CMakeLists.txt" "${source}/cmake" "${source}/include" "${source}/LICENSE" DESTINATION "${work}/copy")
+file(COPY "${source}/CMakeLists.txt" "${source}/cmake" "${source}/include" "${source}/benchmarks" "${source}/LICENSE" DESTINATION "${work}/copy")
 run("${CMAKE_COMMAND}" -S "${work}/copy" -B "${work}/copy-build" -G "${generator}" -C "${cache}"
     -D WU_BUILD_TESTS=OFF -D WU_BUILD_EXAMPLES=OFF -D WU_BUILD_BENCHMARKS=OFF -D WU_PRECOMPILED=OFF)
 run("${CMAKE_COMMAND}" --install "${work}/copy-build" --prefix "${work}/before the move")
@@ -11,6 +11,9 @@ file(REMOVE_RECURSE "${work}/copy" "${work}/copy-build")
 file(RENAME "${work}/before the move" "${prefix}")
 
 file(GLOB_RECURSE expected LIST_DIRECTORIES false RELATIVE "${source}/include" "${source}/include/*")
+file(GLOB_RECURSE of_benchmarks LIST_DIRECTORIES false RELATIVE "${source}/benchmarks/include" "${source}/benchmarks/include/*")
+list(APPEND expected ${of_benchmarks})
+list(SORT expected)
 file(GLOB_RECURSE installed LIST_DIRECTORIES false RELATIVE "${prefix}/include" "${prefix}/include/*")
 if(NOT expected STREQUAL installed)
   set(missing ${expected})

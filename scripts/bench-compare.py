@@ -1,0 +1,186 @@
+#!/usr/bin/env python3
+"""Compares two files of benchmarks, or shows one as a table. Needs nothing but Python 3.
+
+  bench-compare.py before.json after.json    name, time before and after, ratio, share of the machine's best before and after
+  bench-compare.py bench.json                every benchmark of one file
+
+The files are Google Benchmark's (--benchmark_out=FILE). Where a benchmark was repeated, its median counts. A share is of_peak, of
+the matrix product, or of_copy, of the copy, both measured in the same run.
+"""
+
+import argparse
+import json
+import re
+import statistics
+import sys
+
+UNITS = {"ns": 1e-9, "us": 1e-6, "ms": 1e-3, "s": 1.0}
+SHARES = {"of_peak": "peak", "of_copy": "copy"}
+
+
+def read(path):
+    """{name: {"time": seconds, "share": number or None, "of": "peak" or "copy" or ""}} in the order of registration, and the
+    context."""
+    try:
+        with open(path, encoding="utf-8") as file:
+            content = json.load(file)
+        single, medians = {}, {}
+        for entry in content["benchmarks"]:
+            key = (entry.get("family_index", 0), entry["run_name"])
+            if entry.get("run_type", "iteration") == "iteration":
+                single.setdefault(key, []).append(entry)
+            elif entry.get("aggregate_name") == "median":
+                medians.setdefault(key, []).append(entry)
+        runs = medians | single
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+        sys.exit(f"bench-compare: {path}: expected Google Benchmark's JSON: {error!r}")
+    results = {}
+    for (_, name), entries in sorted(runs.items(), key=lambda item: item[0][0]):
+        name = name.removesuffix("/real_time")
+        if any(entry.get("error_occurred") for entry in entries):
+            print(f"bench-compare: {path}: {name} failed: {entries[0].get('error_message', '')}", file=sys.stderr)
+            continue
+        counter = next((c for c in SHARES if c in entries[0]), None)
+        results[name] = {
+            "time": statistics.median(entry["real_time"] * UNITS[entry["time_unit"]] for entry in entries),
+            "share": statistics.median(entry[counter] for entry in entries) if counter else None,
+            "of": SHARES.get(counter, ""),
+        }
+    if not results:
+        sys.exit(f"bench-compare: {path}: expected at least one benchmark, found none")
+    return results, content.get("context", {})
+
+
+def time_text(seconds):
+    for unit, name in ((1, "s"), (1e-3, "ms"), (1e-6, "us")):
+        if seconds >= unit:
+            return f"{seconds / unit:.3g} {name}" if seconds / unit < 1000 else f"{seconds / unit:.0f} {name}"
+    return f"{seconds * 1e9:.3g} ns"
+
+
+def share_text(result):
+    return "" if result["share"] is None else f"{100 * result['share']:.0f} % of {result['of']}"
+
+
+def columns(rows, left=1):
+    """Rows of text, the first `left` columns flush left, the others right."""
+    widths = [max(len(row[k]) for row in rows) for k in range(len(rows[0]))]
+    lines = []
+    for row in rows:
+        cells = [cell.ljust(w) if k < left else cell.rjust(w) for k, (cell, w) in enumerate(zip(row, widths))]
+        lines.append("  ".join(cells).rstrip())
+    return "\n".join(lines)
+
+
+# ---- one file -------------------------------------------------------------------------------------------------------------------
+
+
+def table(results):
+    """One row for each shape, type and direction; two columns, time and share, for each number of threads."""
+    rows, threads = {}, []
+    for name, result in results.items():
+        match = re.fullmatch(r"(.*)/threads:(\d+)", name)
+        what, count = (match[1], int(match[2])) if match else (name, 1)
+        rows.setdefault(what, {})[count] = result
+        if count not in threads:
+            threads.append(count)
+    threads.sort()
+    lines = [["benchmark"]]
+    for count in threads:
+        lines[0] += [f"{count} thread" + "s" * (count > 1), "share"]
+    for what, by_threads in rows.items():
+        lines.append([what])
+        for count in threads:
+            result = by_threads.get(count)
+            lines[-1] += [time_text(result["time"]), share_text(result)] if result else ["", ""]
+    return lines
+
+
+def caption(context):
+    parts = [f"{context.get('num_cpus', '?')} cores"]
+    if context.get("vectors"):
+        parts.append(f"vectors: {context['vectors']}")
+    if context.get("compiler"):
+        parts.append(f"compiler {context['compiler']}")
+    if context.get("load_avg"):
+        parts.append(f"load average {context['load_avg'][0]:.1f} when the run began")
+    if context.get("date"):
+        parts.append(context["date"][:10])
+    return ", ".join(parts)
+
+
+def write_markdown(path, results, context):
+    """Replaces what stands between the two marks in a page."""
+    begin, end = "<!-- measured: begin -->\n", "<!-- measured: end -->"
+    with open(path, encoding="utf-8") as file:
+        page = file.read()
+    if page.count(begin) != 1 or page.count(end) != 1 or page.index(begin) > page.index(end):
+        sys.exit(f"bench-compare: {path}: expected the marks {begin.strip()} and {end}, once each and in this order")
+    lines = table(results)
+    cells = [f"| {' | '.join(row)} |" for row in lines]
+    cells.insert(1, "| --- |" + " ---: |" * (len(lines[0]) - 1))
+    text = f"Measured on: {caption(context)}.\n\n" + "\n".join(cells) + "\n"
+    before, after = page[: page.index(begin) + len(begin)], page[page.index(end) :]
+    with open(path, "w", encoding="utf-8") as file:
+        file.write(before + text + after)
+
+
+# ---- two files ------------------------------------------------------------------------------------------------------------------
+
+
+def compare(before, after, threshold):
+    """Rows sorted by ratio, the slowest growth first; those whose ratio is nearer to 1 than the threshold are left out."""
+    both = [name for name in before if name in after]
+    ratios = {name: after[name]["time"] / before[name]["time"] for name in both}
+    shown = [name for name in both if max(ratios[name], 1 / ratios[name]) >= 1 + threshold]
+    shown.sort(key=lambda name: ratios[name], reverse=True)
+    rows = [["benchmark", "before", "after", "ratio", "share before", "share after"]]
+    for name in shown:
+        a, b = before[name], after[name]
+        rows.append([name, time_text(a["time"]), time_text(b["time"]), f"{ratios[name]:.3f}", share_text(a), share_text(b)])
+    return rows, ratios
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("before")
+    parser.add_argument("after", nargs="?")
+    parser.add_argument("--threshold", type=float, default=0, metavar="X",
+                        help="show only what became slower or faster by this factor less 1 (0.05: by 5 %%)")
+    parser.add_argument("--fail-above", type=float, metavar="RATIO",
+                        help="exit with 1 if a benchmark's time after is more than RATIO times that before")
+    parser.add_argument("--markdown", metavar="FILE", help="with one file: replace the table of measurements in a page")
+    options = parser.parse_args()
+    if options.after is None and (options.fail_above is not None or options.threshold):
+        parser.error("--threshold and --fail-above compare two files")
+    if options.after is not None and options.markdown:
+        parser.error("--markdown takes one file of benchmarks")
+    if options.threshold < 0:
+        parser.error("--threshold is 0 or more")
+
+    before, context = read(options.before)
+    if options.after is None:
+        if options.markdown:
+            write_markdown(options.markdown, before, context)
+        else:
+            print(caption(context))
+            print(columns(table(before)))
+        return 0
+
+    after, _ = read(options.after)
+    rows, ratios = compare(before, after, options.threshold)
+    if not ratios:
+        sys.exit("bench-compare: the two files have no benchmark in common")
+    print(columns(rows))
+    for only, names in (("before", before.keys() - after.keys()), ("after", after.keys() - before.keys())):
+        for name in sorted(names):
+            print(f"only {only}: {name}")
+    slower = [name for name in ratios if options.fail_above is not None and ratios[name] > options.fail_above]
+    if slower:
+        print(f"bench-compare: {len(slower)} of {len(ratios)} benchmarks took more than {options.fail_above} times as long",
+              file=sys.stderr)
+    return 1 if slower else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
