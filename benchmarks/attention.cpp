@@ -1,5 +1,6 @@
-// ops/attention: long and short, self and cross.    forward: scores and their product with v, 2 * 2 queries keys C operations;
-// backward: scores again, dout v^T, dv, dk and dq, 5 * 2 queries keys C
+// ops/attention: long and short, self and cross.
+//     forward:  scores and their product with v, 2 * 2 queries keys C operations
+//     backward: scores again, dout v^T, dv, dk and dq, 5 * 2 queries keys C
 #include "wu/benchmark/layers.hpp"
 #include "wu/generator/grid.hpp"
 

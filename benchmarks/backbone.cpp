@@ -1,5 +1,5 @@
-// backbone: the two streams of a layer and the whole network, frozen, with an adapter of its own for every picture. Backward gives the
-// gradients of the adapters and of the activations, as training the generator needs them.
+// backbone: the two streams of a layer and the whole network, frozen, with an adapter of its own for every picture. Backward
+// gives the gradients of the adapters and of the activations, as training the generator needs them.
 #include "networks_work.hpp"
 
 namespace {

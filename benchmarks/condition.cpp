@@ -1,5 +1,5 @@
-// condition: the encoders, and both together. Their backward turns the gradient of the features into that of the input in place,
-// so each call first copies it there; that is measured too.
+// condition: the encoders, and both together. Their backward turns the gradient of the features into that of the input in
+// place, so each call first copies it there; that is measured too.
 #include "networks_work.hpp"
 
 namespace {

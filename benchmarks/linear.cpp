@@ -6,7 +6,8 @@ namespace {
 using namespace wu;
 using namespace wu::bench;
 
-/// Only the adapter's part, with one adapter for each of two samples.    x A^T and (x A^T) B^T; backward has two products for each
+/// Only the adapter's part, with one adapter for each of two samples: x A^T and (x A^T) B^T. Backward has two products for
+/// each.
 template <class T, Index In, Index Out, Index Rank>
 void add_lora(Index rows) {
   static constexpr std::array<Index, 2> which{0, 1};

@@ -1,4 +1,6 @@
 // What the others are compared with, as benchmarks of their own: shares near 1 say that the machine was quiet.
+#include "wu/benchmark/machine.hpp"
+
 #include "wu/benchmark/measure.hpp"
 
 namespace {

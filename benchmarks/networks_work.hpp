@@ -2,8 +2,7 @@
 #pragma once
 
 #include "networks.hpp"
-#include "wu/benchmark/generator.hpp"
-#include "wu/benchmark/layers.hpp"
+#include "wu/benchmark.hpp"
 
 namespace networks {
 
@@ -24,8 +23,8 @@ constexpr Products condition_products(Index b) {
   return image_encoder_products<ImageEncoder>(b, 2) + text_encoder_products<TextEncoder>(b, 1);
 }
 
-/// Four adapted layers and attention among the tokens of each of b pictures; the modulation, from b rows, learns nothing and passes
-/// nothing on.
+/// Four adapted layers and attention among the tokens of each of b pictures; the modulation, from b rows, learns nothing and
+/// passes nothing on.
 constexpr Products token_block_products(Index b, Index tokens, Index W, Index hidden, Index rank) {
   const Index n = b * tokens;
   return lora_linear_products(n, W, 3 * W, rank) + lora_linear_products(n, W, W, rank) +

@@ -1,5 +1,5 @@
-// ops/rms_norm, layer_norm, rope and modulate. What each reads and writes stands beside it, in arrays of (rows, C); the few values for
-// each row or channel are left out.
+// ops/rms_norm, layer_norm, rope and modulate. What each reads and writes stands beside it, in arrays of (rows, C); the few
+// values for each row or channel are left out.
 #include "wu/benchmark/layers.hpp"
 
 namespace {

@@ -37,7 +37,8 @@ void add_optimiser(Index count) {
     const auto g = f.output<T, dyn, 1>(count);
     return [=, &f] { scale(f.ctx, all(g), -1.0); };
   });
-  // The norm, and the gradient once more to shrink it. The limit falls from call to call, so that there is always something to clip.
+  // The norm, and the gradient once more to shrink it. The limit falls from call to call, so that there is always something
+  // to clip.
   add<T>("clip_norm/" + size, "forward", 3 * array, [=](Fixture& f) {
     const auto g = f.output<T, dyn, 1>(count);
     const double norm = std::sqrt(squared_norm(f.ctx, all(as_const(g))));

@@ -1,5 +1,5 @@
-// diffusion and train: the path, the loss, and one whole step of training the memory: condition, generator, frozen backbone, loss, and back
-// to every weight that learns; then clipping and AdamW.
+// diffusion and train: the path, the loss, and one whole step of training the memory: condition, generator, frozen backbone,
+// loss, and back to every weight that learns; then clipping and AdamW.
 #include "wu/train/training.hpp"
 #include "networks_work.hpp"
 #include "wu/diffusion/step.hpp"

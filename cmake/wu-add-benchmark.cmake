@@ -1,6 +1,6 @@
-# wu_add_benchmark(<name> <file.cpp>... [NO_O3] [NO_NATIVE]): a program of benchmarks from files that include wu/benchmark.hpp or
-# parts of it. Its main() is Google Benchmark's. Unless told otherwise it is compiled with -O3 (but not in a Debug build) and for the
-# processor of this machine, since other figures say little about it.
+# wu_add_benchmark(<name> <file.cpp>... [NO_O3] [NO_NATIVE]): a program of benchmarks from files that include
+# wu/benchmark.hpp or parts of it. Its main() is Google Benchmark's. Unless told otherwise it is compiled with -O3 (but not
+# in a Debug build) and for the processor of this machine, since other figures say little about it.
 function(wu_add_benchmark name)
   cmake_parse_arguments(PARSE_ARGV 1 arg "NO_O3;NO_NATIVE" "" "")
   if(NOT arg_UNPARSED_ARGUMENTS)

@@ -4,8 +4,8 @@
   bench-compare.py before.json after.json    name, time before and after, ratio, share of the machine's best before and after
   bench-compare.py bench.json                every benchmark of one file
 
-The files are Google Benchmark's (--benchmark_out=FILE). Where a benchmark was repeated, its median counts. A share is of_peak, of
-the matrix product, or of_copy, of the copy, both measured in the same run.
+The files are Google Benchmark's (--benchmark_out=FILE). Where a benchmark was repeated, its median counts. A share
+is of_peak, of the matrix product, or of_copy, of the copy, both measured in the same run.
 """
 
 import argparse
@@ -16,6 +16,12 @@ import sys
 
 UNITS = {"ns": 1e-9, "us": 1e-6, "ms": 1e-3, "s": 1.0}
 SHARES = {"of_peak": "peak", "of_copy": "copy"}
+
+
+def stop(what):
+    """An error is exit code 2; 1 says that something became slower."""
+    print(f"bench-compare: {what}", file=sys.stderr)
+    sys.exit(2)
 
 
 def read(path):
@@ -32,8 +38,10 @@ def read(path):
             elif entry.get("aggregate_name") == "median":
                 medians.setdefault(key, []).append(entry)
         runs = medians | single
-    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
-        sys.exit(f"bench-compare: {path}: expected Google Benchmark's JSON: {error!r}")
+    except OSError as error:
+        stop(f"{path}: {error.strerror}")
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        stop(f"{path}: expected a file that Google Benchmark wrote as JSON, found another ({error!r})")
     results = {}
     for (_, name), entries in sorted(runs.items(), key=lambda item: item[0][0]):
         name = name.removesuffix("/real_time")
@@ -47,7 +55,7 @@ def read(path):
             "of": SHARES.get(counter, ""),
         }
     if not results:
-        sys.exit(f"bench-compare: {path}: expected at least one benchmark, found none")
+        stop(f"{path}: expected at least one benchmark, found none")
     return results, content.get("context", {})
 
 
@@ -72,7 +80,7 @@ def columns(rows, left=1):
     return "\n".join(lines)
 
 
-# ---- one file -------------------------------------------------------------------------------------------------------------------
+# ---- one file ------------------------------------------------------------------------------------------------------------
 
 
 def table(results):
@@ -115,7 +123,7 @@ def write_markdown(path, results, context):
     with open(path, encoding="utf-8") as file:
         page = file.read()
     if page.count(begin) != 1 or page.count(end) != 1 or page.index(begin) > page.index(end):
-        sys.exit(f"bench-compare: {path}: expected the marks {begin.strip()} and {end}, once each and in this order")
+        stop(f"{path}: expected the marks {begin.strip()} and {end}, once each and in this order")
     lines = table(results)
     cells = [f"| {' | '.join(row)} |" for row in lines]
     cells.insert(1, "| --- |" + " ---: |" * (len(lines[0]) - 1))
@@ -125,7 +133,7 @@ def write_markdown(path, results, context):
         file.write(before + text + after)
 
 
-# ---- two files ------------------------------------------------------------------------------------------------------------------
+# ---- two files -----------------------------------------------------------------------------------------------------------
 
 
 def compare(before, after, threshold):
@@ -170,7 +178,7 @@ def main():
     after, _ = read(options.after)
     rows, ratios = compare(before, after, options.threshold)
     if not ratios:
-        sys.exit("bench-compare: the two files have no benchmark in common")
+        stop("the two files have no benchmark in common")
     print(columns(rows))
     for only, names in (("before", before.keys() - after.keys()), ("after", after.keys() - before.keys())):
         for name in sorted(names):

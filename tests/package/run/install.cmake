@@ -15,6 +15,7 @@ file(GLOB_RECURSE of_benchmarks LIST_DIRECTORIES false RELATIVE "${source}/bench
 list(APPEND expected ${of_benchmarks})
 list(SORT expected)
 file(GLOB_RECURSE installed LIST_DIRECTORIES false RELATIVE "${prefix}/include" "${prefix}/include/*")
+list(SORT installed)
 if(NOT expected STREQUAL installed)
   set(missing ${expected})
   list(REMOVE_ITEM missing ${installed})

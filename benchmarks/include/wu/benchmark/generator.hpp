@@ -59,7 +59,7 @@ struct TemporaryFile {
   TemporaryFile& operator=(const TemporaryFile&) = delete;
 };
 
-/// A module's parameters to a safetensors file and back.          every value read once, written once: 2 values of T for each
+/// A module's parameters to a safetensors file and back.      every value read once, written once: 2 values of T for each
 template <class T, class Module>
 void add_file(const std::string& name) {
   const std::string shape = join("file/", name);

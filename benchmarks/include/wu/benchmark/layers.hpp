@@ -13,7 +13,7 @@
 
 namespace wu::bench {
 
-// ---- counts ---------------------------------------------------------------------------------------------------------------
+// ---- counts -------------------------------------------------------------------------------------------------------------
 /// x W^T: rows In Out multiply-adds; backward dy W and dy^T x, as many each.
 constexpr Products linear_products(Index rows, Index in, Index out) { return {{}, multiply_adds(rows, in, out), {}}; }
 /// A frozen layer, whose backward is dy W alone, and the adapter: x A^T and (x A^T) B^T; backward has two products for each.
@@ -42,7 +42,7 @@ inline AttentionRows one_group(Index queries, Index keys) {
   return rows;
 }
 
-// ---- layers ---------------------------------------------------------------------------------------------------------------
+// ---- layers -------------------------------------------------------------------------------------------------------------
 template <class T, Index In, Index Out>
 void add_linear(Index rows) {
   const std::string shape = join("linear/", In, "x", Out, "/rows:", rows);

@@ -56,7 +56,7 @@ struct LinearProduct {
   }
 };
 
-/// A copy of an array that no cache holds, cut into equal parts.                            `size` bytes read, as many written
+/// A copy of an array that no cache holds, cut into equal parts.                        `size` bytes read, as many written
 struct MemoryCopy {
   static constexpr Index size = Index{64} << 20;
   static constexpr double bytes = 2.0 * size;

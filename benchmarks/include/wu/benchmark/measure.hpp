@@ -5,8 +5,8 @@
 //       const auto y = f.output<float, dyn, 1>(n);
 //       return [=] { for (wu::Index k = 0; k < n; ++k) y[k] = 2 * x[k]; };
 //     });
-// It runs on one thread and on all, after one call to warm up. Counters: GFLOP/s and of_peak, the share of the machine's matrix product, for what
-// multiplies; GB/s and of_copy, the share of its copy, for the rest.
+// It runs on one thread and on all, after one call to warm up. Counters: GFLOP/s and of_peak, the share of the machine's
+// matrix product, for what multiplies; GB/s and of_copy, the share of its copy, for the rest.
 #pragma once
 
 #include <benchmark/benchmark.h>
@@ -28,9 +28,9 @@
 
 namespace wu::bench {
 
-// ---- work -----------------------------------------------------------------------------------------------------------------
-/// Of one call. Operations are those in products, 2 for each multiplication and its addition. Bytes: every input read once and
-/// every output written once; what is added to counts twice.
+// ---- work ---------------------------------------------------------------------------------------------------------------
+/// Of one call. Operations are those in products, 2 for each multiplication and its addition. Bytes: every input read once
+/// and every output written once; what is added to counts twice.
 struct Work {
   double operations = 0, bytes = 0;
   friend constexpr Work operator+(Work a, Work b) { return {a.operations + b.operations, a.bytes + b.bytes}; }
@@ -61,7 +61,7 @@ struct Products {
   constexpr Work backward() const { return frozen + 2 * trained + 2.5 * attention; }
 };
 
-// ---- inputs ---------------------------------------------------------------------------------------------------------------
+// ---- inputs -------------------------------------------------------------------------------------------------------------
 /// What one benchmark works with: a context, a workspace, and inputs that are the same in every run.
 class Fixture {
  public:
@@ -114,13 +114,15 @@ class Fixture {
  private:
   static constexpr std::uint64_t seed = 1;
 
-  /// All fixtures take their inputs from the same memory: asking the system for fresh pages takes longer than most benchmarks.
+  /// All fixtures take their inputs from the same memory: asking the system for fresh pages takes longer than most
+  /// benchmarks.
   static Workspace& memory() {
     static Workspace shared;
     return shared;
   }
 
-  /// Normal values cost more to draw than most operations to run, so a few thousand repeat; tensors begin at different places.
+  /// Normal values cost more to draw than most operations to run, so a few thousand repeat; tensors begin at different
+  /// places.
   template <class T, Index... E>
   void fill(View<T, E...> view, double deviation) {
     static const auto drawn = [] {
@@ -154,7 +156,7 @@ class Fixture {
   std::size_t next_ = 0;
 };
 
-// ---- running --------------------------------------------------------------------------------------------------------------
+// ---- running ------------------------------------------------------------------------------------------------------------
 /// How Google Benchmark's JSON tells which library and compiler a file is from.
 inline const bool context_is_told = [] {
   benchmark::AddCustomContext("compiler", __VERSION__);
@@ -192,8 +194,8 @@ void run(benchmark::State& state, int threads, Work work, const Setup& setup) {
   }
 }
 
-/// Registers "shape/type/direction/threads:n". setup(Fixture&) returns what is measured; T is the type whose peak it is compared
-/// with.
+/// Registers "shape/type/direction/threads:n". setup(Fixture&) returns what is measured; T is the type whose peak it is
+/// compared with.
 template <class T, class Setup>
 void add(const std::string& shape, const std::string& direction, Work work, Setup setup) {
   for (const int threads : thread_counts()) {
