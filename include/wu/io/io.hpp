@@ -1,9 +1,12 @@
-// The room io/: files of tensors, read with suspicion and written whole or not at all.
+// The room io/: files of tensors, read with suspicion and written whole or not at all. Without
+// arrays.hpp, which needs xtensor.
 #pragma once
 
 #include "wu/io/atomic_file.hpp"
+#include "wu/io/extents.hpp"
 #include "wu/io/json_header.hpp"
 #include "wu/io/mapped_file.hpp"
+#include "wu/io/npy.hpp"
 #include "wu/io/parameters.hpp"
 #include "wu/io/printable.hpp"
 #include "wu/io/safetensors.hpp"
