@@ -100,6 +100,31 @@ struct EditTransformer {
     View<T, dyn, W> sum, c;
     std::array<LayerSaved<T>, static_cast<std::size_t>(Layers)> layers;
   };
+  /// What forward takes from the workspace and keeps, for `batch` pictures of height x width pixels, with adapters or not.
+  template <class T>
+  static constexpr std::size_t saved_bytes(Index batch, Index height, Index width, bool adapted = true) {
+    const Index pixels = batch * (height / 2) * (width / 2);
+    const std::array<Index, 2> grid{height / token_pixels, width / token_pixels};
+    const Index cells = batch * grid[0] * grid[1];
+    const auto bytes = [](Index count) { return Workspace::bytes_of<T>(count); };
+    const std::size_t layer =
+        2 * bytes(pixels * P) + bytes(cells * P) + 2 * bytes(cells * W) + In::template saved_bytes<T>(pixels, adapted) +
+        TokenIn::template saved_bytes<T>(cells, adapted) + Out::template saved_bytes<T>(pixels, adapted) +
+        TokenStream::template saved_bytes<T>(batch, grid, adapted) +
+        PixelStream::template saved_bytes<T>(pixels, cells, adapted);
+    return bytes(pixels * inputs) + bytes(batch * time_width) + 3 * bytes(batch * W) + bytes(cells * W) +
+           2 * bytes(pixels * outputs) + static_cast<std::size_t>(Layers) * layer;
+  }
+  /// Floating-point operations of forward in products.
+  static constexpr double operations(Index batch, Index height, Index width, bool adapted = true) {
+    const Index pixels = batch * (height / 2) * (width / 2);
+    const std::array<Index, 2> grid{height / token_pixels, width / token_pixels};
+    const Index cells = batch * grid[0] * grid[1];
+    return Linear<time_width, W>::operations(batch) + Linear<InstructionWidth, W>::operations(batch) +
+           static_cast<double>(Layers) *
+               (In::operations(pixels, adapted) + TokenIn::operations(cells, adapted) + Out::operations(pixels, adapted) +
+                TokenStream::operations(batch, grid, adapted) + PixelStream::operations(pixels, cells, adapted));
+  }
 
   /// Normal with variance 1 / fan_in, but: the modulation and what writes to the output start near zero (the edit starts as
   /// "leave it alone"), and each channel's filter starts as a point near the middle of its window.

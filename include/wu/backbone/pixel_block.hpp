@@ -52,6 +52,20 @@ struct PixelBlock {
     View<T, dyn, Hidden> raised, activated;
     View<T, dyn, Rank> xa_steer, xa_up, xa_down;
   };
+  /// What forward takes from the workspace and keeps, for so many pixels and tokens, with or without adapters.
+  template <class T>
+  static constexpr std::size_t saved_bytes(Index pixels, Index cells, bool adapted = true) {
+    return Workspace::bytes_of<T>(cells * W) + 2 * Workspace::bytes_of<accumulator_t<T>>(cells) +
+           Workspace::bytes_of<T>(cells * 2 * P) + Workspace::bytes_of<T>(pixels * 2 * P) +
+           2 * Workspace::bytes_of<T>(pixels * P) + 2 * Workspace::bytes_of<T>(pixels * Hidden) +
+           Steer::template saved_bytes<T>(cells, adapted) + Up::template saved_bytes<T>(pixels, adapted) +
+           Down::template saved_bytes<T>(pixels, adapted);
+  }
+  /// Floating-point operations of forward in products; a filter's window counts as whole at the border too.
+  static constexpr double operations(Index pixels, Index cells, bool adapted = true) {
+    return Steer::operations(cells, adapted) + Up::operations(pixels, adapted) + Down::operations(pixels, adapted) +
+           2 * 25 * static_cast<double>(pixels) * static_cast<double>(P);
+  }
 
   /// y, x: (b, rows, columns, P)   tokens: (b, rows / F, columns / F, W). Throws ShapeError if the grids are no multiple of
   /// each other.

@@ -60,6 +60,28 @@ struct TokenBlock {
     Rotary<T, 2> rotary;
     AttentionRows rows;
   };
+  static constexpr std::array<RotaryAxis, 2> rotary_axes(std::array<Index, 2> grid) {
+    return {RotaryAxis{HeadWidth / 2, grid[1], grid[0], 0}, RotaryAxis{HeadWidth / 2, 1, grid[1], 0}};
+  }
+
+  /// What forward takes from the workspace and keeps, for `batch` pictures with or without adapters.
+  template <class T>
+  static constexpr std::size_t saved_bytes(Index batch, std::array<Index, 2> grid, bool adapted = true) {
+    const Index rows = batch * grid[0] * grid[1];
+    const std::size_t adapters = Qkv::template saved_bytes<T>(rows, adapted) + Out::template saved_bytes<T>(rows, adapted) +
+                                 Up::template saved_bytes<T>(rows, adapted) + Down::template saved_bytes<T>(rows, adapted);
+    return Workspace::bytes_of<T>(batch * 6 * W) + Rotary<T, 2>::bytes(rotary_axes(grid)) +
+           8 * Workspace::bytes_of<T>(rows * W) + Workspace::bytes_of<T>(rows * 3 * W) +
+           2 * Workspace::bytes_of<T>(rows * Hidden) + 4 * Workspace::bytes_of<accumulator_t<T>>(rows) +
+           Workspace::bytes_of<accumulator_t<T>>(rows * heads) + adapters;
+  }
+  /// Floating-point operations of forward in products.
+  static constexpr double operations(Index batch, std::array<Index, 2> grid, bool adapted = true) {
+    const Index cells = grid[0] * grid[1], rows = batch * cells;
+    return Linear<W, 6 * W>::operations(batch) + Qkv::operations(rows, adapted) + Out::operations(rows, adapted) +
+           Up::operations(rows, adapted) + Down::operations(rows, adapted) +
+           4 * static_cast<double>(rows) * static_cast<double>(cells) * static_cast<double>(W);
+  }
 
   /// y = block(x). grid: rows and columns of tokens of one picture.
   template <class T, class A>
@@ -73,8 +95,7 @@ struct TokenBlock {
     s.x = x;
     s.modulation = ws.take<T, dyn, 6 * W>(b);
     linear_forward(ctx, s.modulation, c, p.modulation.weight, p.modulation.bias);
-    s.rotary =
-        Rotary<T, 2>::make(ws, {RotaryAxis{HeadWidth / 2, grid[1], grid[0], 0}, RotaryAxis{HeadWidth / 2, 1, grid[1], 0}});
+    s.rotary = Rotary<T, 2>::make(ws, rotary_axes(grid));
     s.rows.query_group.push({b, grid[0] * grid[1]}), s.rows.key_group = s.rows.query_group;
     s.rows.query.push({grid[0] * grid[1], 1}), s.rows.key = s.rows.query;
 

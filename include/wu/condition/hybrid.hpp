@@ -31,6 +31,14 @@ struct Hybrid {
     typename Image::template Saved<T> image;
     typename Text::template Saved<T> text;
   };
+  /// What forward takes from the workspace and keeps.
+  template <class T>
+  static constexpr std::size_t saved_bytes(Index batch) {
+    return Workspace::bytes_of<T>(batch * Image::length * width) + Workspace::bytes_of<T>(batch * Text::length * width) +
+           Image::template saved_bytes<T>(batch) + Text::template saved_bytes<T>(batch);
+  }
+  /// Floating-point operations of forward in products.
+  static constexpr double operations(Index batch) { return Image::operations(batch) + Text::operations(batch); }
 
   /// Starting values of both encoders.
   template <class T>

@@ -38,6 +38,19 @@ struct ImageEncoder {
     View<T, dyn, patch_width> patches;
     std::array<typename Block::template Saved<T>, static_cast<std::size_t>(N)> blocks;
   };
+  /// What forward takes from the workspace and keeps.
+  template <class T>
+  static constexpr std::size_t saved_bytes(Index batch) {
+    const Index rows = batch * length;
+    return Workspace::bytes_of<T>(batch * length * patch_width) +
+           static_cast<std::size_t>(N + 1) * Workspace::bytes_of<T>(rows * C) +
+           static_cast<std::size_t>(N) * Block::template saved_bytes<T>(rows);
+  }
+  /// Floating-point operations of forward in products.
+  static constexpr double operations(Index batch) {
+    return Linear<patch_width, C>::operations(batch * length) +
+           static_cast<double>(N) * Block::operations(batch * length, batch);
+  }
 
   /// Starting values: matrices normal with variance 1 / fan_in, positions with deviation 0.3.
   template <class T>

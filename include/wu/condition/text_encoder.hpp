@@ -37,6 +37,17 @@ struct TextEncoder {
     std::span<const std::int32_t> pieces;
     std::array<typename Block::template Saved<T>, static_cast<std::size_t>(N)> blocks;
   };
+  /// What forward takes from the workspace and keeps.
+  template <class T>
+  static constexpr std::size_t saved_bytes(Index batch) {
+    const Index rows = batch * Length;
+    return static_cast<std::size_t>(N + 1) * Workspace::bytes_of<T>(rows * C) +
+           static_cast<std::size_t>(N) * Block::template saved_bytes<T>(rows);
+  }
+  /// Floating-point operations of forward in products.
+  static constexpr double operations(Index batch) {
+    return static_cast<double>(N) * Block::operations(batch * Length, batch);
+  }
 
   /// Starting values: matrices normal with variance 1 / fan_in, the table standard normal, positions with deviation 0.3.
   template <class T>

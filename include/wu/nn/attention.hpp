@@ -42,6 +42,11 @@ struct Attention {
     return 2 * Workspace::bytes_of<T>(rows * C) + 2 * Workspace::bytes_of<T>(memory_rows * C) +
            Workspace::bytes_of<accumulator_t<T>>(rows * heads);
   }
+  /// Floating-point operations of forward in products, where each row of x attends to so many rows of u.
+  static constexpr double operations(Index rows, Index memory_rows, Index attended) {
+    return Linear<C, C>::operations(2 * rows + 2 * memory_rows) +
+           4 * static_cast<double>(rows) * static_cast<double>(attended) * static_cast<double>(C);
+  }
 
   /// y, x: (rows, C)   u: (memory rows, C); x and u may be the same rows. rotary_q and rotary_k are tables made by
   /// Rotary::make, or Rotary<T, 0>. Throws ShapeError where `rows` does not cover x and u.

@@ -36,6 +36,17 @@ struct EncoderBlock {
     typename FeedForward<C, Hidden>::template Saved<T> hidden;
     AttentionRows rows;
   };
+  /// What forward takes from the workspace and keeps.
+  template <class T>
+  static constexpr std::size_t saved_bytes(Index rows) {
+    return 3 * Workspace::bytes_of<T>(rows * C) + 2 * Workspace::bytes_of<accumulator_t<T>>(rows) +
+           Attention<C, HeadWidth>::template saved_bytes<T>(rows, rows) +
+           FeedForward<C, Hidden>::template saved_bytes<T>(rows);
+  }
+  /// Floating-point operations of forward in products, for `batch` samples in so many rows.
+  static constexpr double operations(Index rows, Index batch) {
+    return Attention<C, HeadWidth>::operations(rows, rows, rows / batch) + FeedForward<C, Hidden>::operations(rows);
+  }
 
   /// y, x: (batch * L, C). Throws ShapeError if the rows are no multiple of the batch.
   template <class T>

@@ -33,6 +33,10 @@ struct FeedForward {
   static constexpr std::size_t saved_bytes(Index rows) {
     return 2 * Workspace::bytes_of<T>(rows * Hidden);
   }
+  /// Floating-point operations of forward in products.
+  static constexpr double operations(Index rows) {
+    return Linear<C, Hidden>::operations(rows) + Linear<Hidden, C>::operations(rows);
+  }
 
   /// y, x: (rows, C).
   template <class T>

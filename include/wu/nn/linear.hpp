@@ -23,6 +23,11 @@ struct Linear {
     }
   };
 
+  /// Floating-point operations of forward in products: 2 for each multiplication and its addition.
+  static constexpr double operations(Index rows) {
+    return 2 * static_cast<double>(rows) * static_cast<double>(In) * static_cast<double>(Out);
+  }
+
   /// y: (rows, Out)   x: (rows, In). p: Parameters.
   static void forward(auto& ctx, auto y, auto x, const auto& p) { linear_forward(ctx, y, x, p.weight, p.bias); }
   /// dx may be null. dp's views may be null: a frozen layer.
@@ -36,6 +41,8 @@ struct Linear {
 template <Index In, Index Out, Index Rank>
 struct LoRALinear {
   static constexpr Index in = In, out = Out, rank = Rank;
+  /// A (Rank, In) and B (Out, Rank) of one request.
+  static constexpr Index adapter_values = Rank * (In + Out);
   /// Those of the frozen layer; the adapter is an argument.
   template <class T>
   using Parameters = typename Linear<In, Out>::template Parameters<T>;
@@ -43,6 +50,16 @@ struct LoRALinear {
   /// What backward needs beside x: x A^T, (rows, Rank); null without adapters.
   template <class T>
   using Saved = View<T, dyn, Rank>;
+  /// What forward takes from the workspace and keeps, with or without adapters.
+  template <class T>
+  static constexpr std::size_t saved_bytes(Index rows, bool adapted = true) {
+    return adapted ? Workspace::bytes_of<T>(rows * Rank) : 0;
+  }
+  /// Floating-point operations of forward in products, where every row has an adapter or none has.
+  static constexpr double operations(Index rows, bool adapted = true) {
+    return Linear<In, Out>::operations(rows) +
+           (adapted ? 2 * static_cast<double>(rows) * static_cast<double>(adapter_values) : 0);
+  }
 
   /// y: (rows, Out)   x: (rows, In)   which: an adapter's index or no_adapter for each sample. Throws ShapeError as
   /// lora_forward does.
