@@ -12,7 +12,8 @@ using Generator =
     wu::Generator<Tokens, wu::Width<256>, wu::HeadWidth<32>, wu::Blocks<2>, wu::JoinedRanks<4>, wu::ConditionWidth<64>>;
 
 int main() {
-  std::cout << Generator::parameter_count << " parameters write " << Tokens::adapter_values << " adapter values\n";
+  std::cout << wu::describe<Tokens>() << "\n\n";
+  std::cout << wu::describe<Generator>(/*requests*/ 1, /*features*/ 10) << "\n\n";
   wu::cpu::Context cpu({.threads = 2});
   wu::Workspace workspace;
   wu::Weights<Generator, float> weights;

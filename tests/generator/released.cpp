@@ -4,6 +4,7 @@
 #include <string>
 #include <vector>
 
+#include "wu/core/describe.hpp"
 #include "wu/core/parameters.hpp"
 #include "wu/generator/generator.hpp"
 
@@ -37,6 +38,14 @@ static_assert(Tokens::first_A == std::array<Index, 8>{0, 4, 8, 12, 15, 271, 463,
 static_assert(Tokens::first_B == std::array<Index, 8>{719, 725, 729, 735, 739, 931, 1187, 1379});
 
 }  // namespace
+
+BOOST_AUTO_TEST_CASE(the_released_shape_in_words) {
+  const std::string words = describe<Released>();
+  for (const char* phrase : {"\n8 096 647 168 parameters: 32.4 GB in float, 16.2 GB in bfloat16\n",
+                             "layer 32 × token 1379 × rank 4 = 176 512 positions",
+                             "719 for A + 660 for B in a layer, rank 16, width 1024", "24 × 335 630 336"})
+    BOOST_CHECK_MESSAGE(words.find(phrase) != words.npos, phrase << " is not in " << words);
+}
 
 BOOST_AUTO_TEST_CASE(the_released_names) {
   std::vector<std::string> names;

@@ -126,6 +126,25 @@ struct EditTransformer {
                 TokenStream::operations(batch, grid, adapted) + PixelStream::operations(pixels, cells, adapted));
   }
 
+  /// What the backbone is, and what a forward pass with adapters takes for `batch` pictures of height x width pixels.
+  static std::string describe(Index batch = 1, Index height = 256, Index width = 256) {
+    using text::grouped, text::counted;
+    const std::vector<std::vector<std::string>> facts{
+        {"layers", grouped(Layers)},
+        {"tokens", "of " + grouped(token_pixels) + " × " + grouped(token_pixels) + " pixels: width " + grouped(W) + ", " +
+                       counted(TokenStream::heads, "head") + " × " + grouped(HeadWidth) + ", hidden " +
+                       grouped(token_hidden)},
+        {"pixels", "at half resolution: width " + grouped(P) + ", hidden " + grouped(pixel_hidden)},
+        {"adapters", counted(static_cast<Index>(Shape::module_count), "module") + " in a layer, rank " + grouped(Rank) +
+                         ": " + counted(Tokens::adapter_values, "value") + " for a request"}};
+    return "EditTransformer: x_t and source " + text::shape<dyn, dyn, dyn, 3>() + ", instruction " +
+           text::shape<dyn, InstructionWidth>() + " → edit " + text::shape<dyn, dyn, dyn, 3>() + text::table(facts, 2) +
+           "\n" + text::weights<EditTransformer>() + text::parts<EditTransformer>() + "\n" +
+           text::forward(
+               "batch " + grouped(batch) + ", " + grouped(height) + " × " + grouped(width) + " pixels, with adapters",
+               saved_bytes<float>(batch, height, width), operations(batch, height, width));
+  }
+
   /// Normal with variance 1 / fan_in, but: the modulation and what writes to the output start near zero (the edit starts as
   /// "leave it alone"), and each channel's filter starts as a point near the middle of its window.
   template <class T>

@@ -40,6 +40,12 @@ struct PixelBlock {
     }
   };
 
+  static std::string describe() {
+    return "PixelBlock of width " + text::grouped(P) + ", hidden " + text::grouped(Hidden) +
+           ", steered by tokens of width " + text::grouped(W) + ", adapters of rank " + text::grouped(Rank) + ": " +
+           text::parameters<PixelBlock>() + text::parts<PixelBlock>();
+  }
+
   /// What backward needs, in the workspace until the caller's scope ends.
   template <class T>
   struct Saved {

@@ -46,6 +46,12 @@ struct TokenBlock {
     }
   };
 
+  static std::string describe() {
+    return "TokenBlock of width " + text::grouped(W) + ", " + text::counted(heads, "head") + " × " +
+           text::grouped(HeadWidth) + ", hidden " + text::grouped(Hidden) + ", adapters of rank " + text::grouped(Rank) +
+           ": " + text::parameters<TokenBlock>() + text::parts<TokenBlock>();
+  }
+
   /// What backward needs, in the workspace until the caller's scope ends.
   template <class T>
   struct Saved {

@@ -40,6 +40,12 @@ struct Hybrid {
   /// Floating-point operations of forward in products.
   static constexpr double operations(Index batch) { return Image::operations(batch) + Text::operations(batch); }
 
+  static std::string describe(Index batch = 1) {
+    return "Hybrid: condition " + text::shape<dyn, length, width>() + "\n  " + text::indented(Image::describe(batch)) +
+           "\n  " + text::indented(Text::describe(batch)) + "\n" + text::weights<Hybrid>() + "\n" +
+           text::forward("batch " + text::grouped(batch), saved_bytes<float>(batch), operations(batch));
+  }
+
   /// Starting values of both encoders.
   template <class T>
   static void initialise(Parameters<T> p, std::uint64_t seed) {

@@ -52,6 +52,16 @@ struct ImageEncoder {
            static_cast<double>(N) * Block::operations(batch * length, batch);
   }
 
+  static std::string describe(Index batch = 1) {
+    return "ImageEncoder: picture " + text::shape<dyn, Size, Size, 3>() + " in patches of " + text::grouped(Patch) + " × " +
+           text::grouped(Patch) + " → features " + text::shape<dyn, length, C>() +
+           text::table({{text::counted(N, "block"), Attention<C, HeadWidth>::describe_width() + ", feed-forward " +
+                                                        FeedForward<C, 4 * C>::describe_widths()}},
+                       2) +
+           "\n" + text::weights<ImageEncoder>() + text::parts<ImageEncoder>() + "\n" +
+           text::forward("batch " + text::grouped(batch), saved_bytes<float>(batch), operations(batch));
+  }
+
   /// Starting values: matrices normal with variance 1 / fan_in, positions with deviation 0.3.
   template <class T>
   static void initialise(Parameters<T> p, std::uint64_t seed) {

@@ -49,6 +49,16 @@ struct TextEncoder {
     return static_cast<double>(N) * Block::operations(batch * Length, batch);
   }
 
+  static std::string describe(Index batch = 1) {
+    return "TextEncoder: " + text::counted(Length, "piece") + " of a vocabulary of " + text::grouped(Vocabulary) +
+           " → features " + text::shape<dyn, Length, C>() +
+           text::table({{text::counted(N, "block"), Attention<C, HeadWidth>::describe_width() + ", feed-forward " +
+                                                        FeedForward<C, 4 * C>::describe_widths()}},
+                       2) +
+           "\n" + text::weights<TextEncoder>() + text::parts<TextEncoder>() + "\n" +
+           text::forward("batch " + text::grouped(batch), saved_bytes<float>(batch), operations(batch));
+  }
+
   /// Starting values: matrices normal with variance 1 / fan_in, the table standard normal, positions with deviation 0.3.
   template <class T>
   static void initialise(Parameters<T> p, std::uint64_t seed) {

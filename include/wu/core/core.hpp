@@ -2,11 +2,13 @@
 #pragma once
 
 #include "wu/core/buffer.hpp"
+#include "wu/core/describe.hpp"
 #include "wu/core/dtype.hpp"
 #include "wu/core/error.hpp"
 #include "wu/core/name.hpp"
 #include "wu/core/parameters.hpp"
 #include "wu/core/random.hpp"
+#include "wu/core/text.hpp"
 #include "wu/core/version.hpp"
 #include "wu/core/view.hpp"
 #include "wu/core/workspace.hpp"

@@ -11,6 +11,7 @@
 #include <cmath>
 #include <span>
 
+#include "wu/core/describe.hpp"
 #include "wu/core/workspace.hpp"
 #include "wu/ops/losses.hpp"
 
@@ -19,6 +20,7 @@ namespace wu::diffusion {
 /// From noise; the default path.
 struct RectifiedFlow {
   static constexpr bool from_noise = true;
+  static std::string describe() { return "rectified flow, from noise"; }
   static constexpr double nearest = 0.05;
   /// dv/de; 1 - t is kept from 0, where the division would only blow up rounding.
   static double edit_factor(double t) { return 1 / std::max(1 - t, nearest); }
@@ -29,6 +31,7 @@ struct RectifiedFlow {
 /// From the source picture to the target.
 struct SourceBridge {
   static constexpr bool from_noise = false;
+  static std::string describe() { return "bridge, from the source picture"; }
   /// dv/de: the edit is the velocity.
   static double edit_factor(double) { return 1; }
   /// Never held back.
@@ -40,6 +43,7 @@ enum class Predicts { velocity, edit };
 
 /// f and f' of a sample's mean squared error.
 struct MeanSquared {
+  static std::string describe() { return "mean squared error"; }
   /// f(mse)
   double value(double mse) const { return mse; }
   /// f'(mse)
@@ -48,6 +52,7 @@ struct MeanSquared {
 /// Every sample counts by its relative error, faint edits as much as strong ones, until its error is about the floor. The
 /// pull on the network's output, sqrt(mse) / (mse + floor), is strongest at the floor: a high one lets large errors lead.
 struct LogMeanSquared {
+  static std::string describe() { return "logarithm of the mean squared error"; }
   double floor = 1.0 / 2000;
   /// f(mse)
   double value(double mse) const { return std::log(mse + floor); }
@@ -64,6 +69,11 @@ struct DiffusionStep {
   using loss_type = Loss;
   /// What the output means.
   static constexpr Predicts predicts = Output;
+
+  static std::string describe() {
+    return "DiffusionStep: x_t = (1 - t) x_0 + t x_1, " + wu::describe<Path>() + "; the network predicts the " +
+           (Output == Predicts::velocity ? "velocity" : "edit") + "; loss: " + wu::describe<Loss>();
+  }
 
   /// x_t for samples at times t. All views: (b, ...), b = t.size().
   static void interpolate(auto x_t, auto x_0, auto x_1, std::span<const double> t) {

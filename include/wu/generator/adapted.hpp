@@ -6,6 +6,7 @@
 #include <string>
 #include <string_view>
 
+#include "wu/core/describe.hpp"
 #include "wu/core/name.hpp"
 #include "wu/core/view.hpp"
 
@@ -41,6 +42,7 @@ struct AdaptedModule {
 
   /// As adapters' files name it.
   std::string name() const { return sub.empty() ? std::string(group) : std::string(group) + "." + std::string(sub); }
+  std::string describe() const { return name() + (sub.empty() ? "" : ", " + text::counted(experts, "expert")); }
   /// Whether name() is `wanted`, at compile time too.
   constexpr bool named(std::string_view wanted) const {
     if (sub.empty()) return wanted == group;
@@ -80,6 +82,13 @@ struct AdaptedLayers {
     for (const AdaptedModule& m : modules) g = std::gcd(std::gcd(g, m.in), m.out);
     return g;
   }();
+
+  static std::string describe() {
+    std::vector<std::vector<std::string>> rows{{"module", "in", "out"}};
+    for (const AdaptedModule& m : modules) rows.push_back({m.describe(), text::grouped(m.in), text::grouped(m.out)});
+    return text::counted(layers, "layer") + " with " + text::counted(static_cast<Index>(module_count), "adapted module") +
+           "; every width is a multiple of " + text::grouped(gcd_width) + text::table(rows, 1);
+  }
 };
 
 /// The largest token width that divides every adapted width of Shape.

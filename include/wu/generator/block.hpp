@@ -22,6 +22,12 @@ template <Name Field, Name... Axes>
 struct FactorizedAttention {
   static_assert(sizeof...(Axes) > 0, "FactorizedAttention: name at least one axis to attend over");
   static constexpr auto field = Field;
+  /// "self_attn_hw over token × rank"
+  static std::string describe() {
+    std::string axes;
+    ((axes += (axes.empty() ? "" : " × ") + std::string(Axes.view())), ...);
+    return std::string(Field.view()) + " over " + axes;
+  }
 
   /// The attention's module and rows on grid G, at width C with heads of HeadWidth.
   template <class G, Index C, Index HeadWidth>
@@ -67,6 +73,13 @@ struct GeneratorBlock<BlockOrder<Attentions...>, G, C, HeadWidth> {
   using Cross = Attention<C, HeadWidth>;
   /// The feed-forward part.
   using Hidden = FeedForward<C, hidden>;
+
+  /// What a block does, in order.
+  static std::string describe() {
+    std::string text;
+    ((text += Attentions::describe() + ", "), ...);
+    return text + "cross attention, feed-forward " + Hidden::describe_widths();
+  }
 
   /// Views of the weights. T const: frozen.
   template <class T>

@@ -166,6 +166,27 @@ struct Generator {
     return sum + norm(rows);  // the last norm
   }
 
+  /// What the generator is, and what a forward pass takes for a batch of conditions of this length.
+  static std::string describe(Index batch = 1, Index condition_length = 256) {
+    using text::grouped, text::counted;
+    const Operations o = operations(batch, condition_length);
+    const std::vector<std::vector<std::string>> facts{
+        {"grid", Grid::describe()},
+        {"tokens", grouped(Tokens::tokens_A) + " for A + " + grouped(Tokens::tokens_B) + " for B in a layer, rank " +
+                       grouped(r) + ", width " + grouped(d)},
+        {"width", grouped(C) + ", " + counted(Block::Cross::heads, "head") + " × " + grouped(D) + "; " +
+                      counted(a, "joined rank") + " × " + grouped(c) + "; condition " + grouped(input)},
+        {counted(N, "block"), Block::describe()}};
+    return "Generator: condition " + text::shape<dyn, dyn, input>() + " → tokens " + text::shape<dyn, n, h, r, d>() +
+           text::table(facts, 2) + "\n" + text::weights<Generator>() + text::parts<Generator>() + "\n" +
+           text::forward("batch " + grouped(batch) + ", condition length " + grouped(condition_length),
+                         saved_bytes<float>(batch, condition_length), o.total()) +
+           text::table({{"linear layers", text::operations(o.linear)},
+                        {"self attention", text::operations(o.self_attention)},
+                        {"cross attention", text::operations(o.cross_attention)}},
+                       1);
+  }
+
   /// Rotary tables and attended rows of one forward pass.
   template <class T>
   using Shared = typename Block::template Shared<T, cross_axes, cross_axes>;

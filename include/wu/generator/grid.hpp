@@ -4,6 +4,7 @@
 
 #include <array>
 
+#include "wu/core/describe.hpp"
 #include "wu/core/name.hpp"
 #include "wu/ops/attention.hpp"
 #include "wu/ops/rope.hpp"
@@ -24,6 +25,13 @@ struct Grid {
   static constexpr std::size_t rank = sizeof...(Axes);
   static constexpr std::array<Index, rank> sizes{Axes::size...};
   static constexpr Index size = (Index{1} * ... * Axes::size);
+
+  /// "layer 4 × token 46 × rank 2 = 368 positions"
+  static std::string describe() {
+    std::string text;
+    ((text += (text.empty() ? "" : " × ") + std::string(Axes::name.view()) + " " + text::grouped(Axes::size)), ...);
+    return text + " = " + text::counted(size, "position");
+  }
 
   /// The axis of this name; rank if there is none.
   template <Name Wanted>

@@ -58,6 +58,8 @@ struct Tokenizer {
     }();
     /// Tokens of a layer, h, and of all B of a layer.
     static constexpr Index tokens_per_layer = first_B[module_count], tokens_B = tokens_per_layer - tokens_A;
+    static constexpr Index tokens_A_of(std::size_t m) { return first_A[m + 1] - first_A[m]; }
+    static constexpr Index tokens_B_of(std::size_t m) { return first_B[m + 1] - first_B[m]; }
     /// Values of a layer's tokens and of all tokens of a request, padding counted.
     static constexpr Index values_per_layer = tokens_per_layer * values_per_token, values = layers * values_per_layer;
     /// Entries of all adapters of one request, padding not counted.
@@ -99,6 +101,19 @@ struct Tokenizer {
                                    modules[m].experts * Rank * modules[m].in),
                       seed, message("adapters.layers.", layer, ".", modules[m].name()),
                       1 / std::sqrt(static_cast<double>(modules[m].in)));
+    }
+
+    static std::string describe() {
+      std::vector<std::vector<std::string>> rows{{"module", "A", "B", "tokens A", "tokens B"}};
+      for (std::size_t m = 0; m < module_count; ++m)
+        rows.push_back({modules[m].describe(), text::shape(std::array{Rank, modules[m].in}),
+                        text::shape(std::array{modules[m].out, Rank}), text::grouped(tokens_A_of(m)),
+                        text::grouped(tokens_B_of(m))});
+      rows.push_back({"a layer", "", "", text::grouped(tokens_A), text::grouped(tokens_B)});
+      return std::string("Tokenizer, ") + (TokenLayout == Layout::flat ? "flat" : "rank-anchored") + ": tokens " +
+             text::shape<dyn, layers, tokens_per_layer, Rank, D>() + text::table(rows, 3) + "\n" +
+             text::counted(values, "value") + " for a request: " + text::grouped(adapter_values) + " of adapters, " +
+             text::grouped(values - adapter_values) + " of padding";
     }
 
     /// The module of this name; module_count if there is none.

@@ -29,6 +29,12 @@ struct Attention {
     }
   };
 
+  /// "width 256, 8 heads × 32"
+  static std::string describe_width() {
+    return "width " + text::grouped(C) + ", " + text::counted(heads, "head") + " × " + text::grouped(HeadWidth);
+  }
+  static std::string describe() { return "Attention of " + describe_width() + ": " + text::parameters<Attention>(); }
+
   /// What backward needs, in the workspace until the caller's scope ends.
   template <class T>
   struct Saved {

@@ -26,6 +26,11 @@ struct EncoderBlock {
     }
   };
 
+  static std::string describe() {
+    return "EncoderBlock of " + Attention<C, HeadWidth>::describe_width() + ", feed-forward " +
+           FeedForward<C, Hidden>::describe_widths() + ": " + text::parameters<EncoderBlock>() + text::parts<EncoderBlock>();
+  }
+
   /// What backward needs, in the workspace until the caller's scope ends.
   template <class T>
   struct Saved {

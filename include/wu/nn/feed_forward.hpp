@@ -22,6 +22,12 @@ struct FeedForward {
     }
   };
 
+  /// "256 → 1024 → 256"
+  static std::string describe_widths() {
+    return text::grouped(C) + " → " + text::grouped(Hidden) + " → " + text::grouped(C);
+  }
+  static std::string describe() { return "FeedForward " + describe_widths() + ", SiLU: " + text::parameters<FeedForward>(); }
+
   /// What backward needs, in the workspace until the caller's scope ends.
   template <class T>
   struct Saved {

@@ -1,6 +1,7 @@
 // A linear layer's parameters, and the layer with a low-rank adapter beside it.
 #pragma once
 
+#include "wu/core/describe.hpp"
 #include "wu/ops/linear.hpp"
 #include "wu/ops/lora.hpp"
 
@@ -23,6 +24,9 @@ struct Linear {
     }
   };
 
+  static std::string describe() {
+    return "Linear " + text::grouped(In) + " → " + text::grouped(Out) + ": " + text::parameters<Linear>();
+  }
   /// Floating-point operations of forward in products: 2 for each multiplication and its addition.
   static constexpr double operations(Index rows) {
     return 2 * static_cast<double>(rows) * static_cast<double>(In) * static_cast<double>(Out);
@@ -46,6 +50,11 @@ struct LoRALinear {
   /// Those of the frozen layer; the adapter is an argument.
   template <class T>
   using Parameters = typename Linear<In, Out>::template Parameters<T>;
+
+  static std::string describe() {
+    return "LoRA" + Linear<In, Out>::describe() + "; an adapter of rank " + text::grouped(Rank) + " has " +
+           text::counted(adapter_values, "value");
+  }
 
   /// What backward needs beside x: x A^T, (rows, Rank); null without adapters.
   template <class T>

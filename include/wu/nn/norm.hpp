@@ -1,6 +1,7 @@
 // RMSNorm's parameters.
 #pragma once
 
+#include "wu/core/describe.hpp"
 #include "wu/ops/rms_norm.hpp"
 
 namespace wu {
@@ -15,6 +16,9 @@ struct RMSNorm {
     /// Calls at(name, member) in the order of the checkpoint.
     constexpr void visit(auto&& at) { at("weight", weight); }
   };
+  static std::string describe() {
+    return "RMSNorm over " + text::counted(C, "channel") + ": " + text::parameters<RMSNorm>();
+  }
 };
 
 }  // namespace wu
