@@ -24,7 +24,6 @@ inline constexpr Index short_queries = 32;
 /// One (group, head): where its keys and values are, and both by columns, (D, 16), with the keys across the lanes.
 template <class T>
 struct ShortGroup {
-  using Keys = typename Lanes<T, short_keys>::type;
   std::array<const T*, short_keys> key, value;
   T *key_lanes, *value_lanes;
   Index count, D;
@@ -44,9 +43,11 @@ struct ShortGroup {
 
   /// to (16) = the product of x with every key, or every value.
   void along(T* to, const T* by_columns, const T* x) const {
-    Keys sum{};
-    for (Index c = 0; c < D; ++c) sum += x[c] * load<Keys>(by_columns + c * short_keys);
-    store(to, sum);
+    in_blocks<lanes<T>>(short_keys, [&]<Index W>(Index j) {
+      typename Lanes<T, W>::type sum{};
+      for (Index c = 0; c < D; ++c) sum += x[c] * load<typename Lanes<T, W>::type>(by_columns + c * short_keys + j);
+      store(to + j, sum);
+    });
   }
   /// to (D) = factor * sum over the group's rows of weights[j] row_j.
   void mix(T* to, const std::array<const T*, short_keys>& rows, const T* weights, T factor) const {
