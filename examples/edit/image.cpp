@@ -22,6 +22,7 @@
 
 #include "edit/folder.hpp"
 #include "wu/core/error.hpp"
+#include "wu/io/printable.hpp"
 
 namespace edit {
 namespace {
@@ -470,7 +471,7 @@ void save_image(const std::filesystem::path& file, const Image& image) {
   if (extension == ".png") write_file(file, encode_png(image));
   else if (extension == ".jpg" || extension == ".jpeg") write_file(file, encode_jpeg(image));
   else
-    throw wu::FileError(wu::message("cannot write ", file,
+    throw wu::FileError(wu::message("cannot write ", wu::io::printable_path(file.string()),
                                     ": the name must end in .png, .jpg or .jpeg to say in which "
                                     "format"));
 }

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <iterator>
 
 #include "wu/cpu/cpu.hpp"
 #include "wu/diffusion/sampler.hpp"

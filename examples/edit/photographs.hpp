@@ -3,6 +3,7 @@
 
 #include <filesystem>
 #include <optional>
+#include <string>
 
 #include "edit/image.hpp"
 #include "wu/core/random.hpp"

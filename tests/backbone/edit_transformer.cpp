@@ -95,7 +95,7 @@ BOOST_AUTO_TEST_CASE(gradients_of_weights_adapters_and_instruction) {
   const Gradients g = gradients_of(ctx, problem, with);
   auto loss = [&] { return test::dot(problem.output(ctx, with), dedit); };
   auto p = problem.weights.view();
-  for_each_parameter(p, [&](const std::string& name, auto& view) {
+  for_each_parameter(p, [&](std::string_view name, auto& view) {
     const auto at = static_cast<std::size_t>(view.data - problem.weights.flat().data()),
                n = static_cast<std::size_t>(view.size());
     test::check_gradient(name, {view.data, n}, g.weights.flat().subspan(at, n), loss, 1e-7, 6);

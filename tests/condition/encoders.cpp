@@ -38,7 +38,7 @@ void check(Index values, const std::string& what, auto&& forward, auto&& backwar
     const auto saved = forward(ctx, ws, y.data(), weights.frozen());
     backward(ctx, ws, gradients.view(), consumed.data(), saved, weights.frozen());
     auto p = weights.view();
-    for_each_parameter(p, [&](const std::string& name, auto& view) {
+    for_each_parameter(p, [&](std::string_view name, auto& view) {
       const auto at = static_cast<std::size_t>(view.data - weights.flat().data()), n = static_cast<std::size_t>(view.size());
       const auto gradient = gradients.flat().subspan(at, n);
       if (name.ends_with("W_k.bias")) {

@@ -1,7 +1,10 @@
 // core/buffer.hpp.
 #include <boost/test/unit_test.hpp>
 
+#include <array>
 #include <cstdint>
+#include <limits>
+#include <string>
 #include <type_traits>
 #include <utility>
 

@@ -1,9 +1,12 @@
 // core/parameters.hpp.
 #include <boost/test/unit_test.hpp>
 
+#include <array>
 #include <cstdint>
 #include <set>
+#include <span>
 #include <string>
+#include <string_view>
 #include <type_traits>
 #include <vector>
 
@@ -66,7 +69,9 @@ template <class P, class T>
 std::vector<Leaf> leaves(P p, const T* base, const std::string& prefix = "") {
   std::vector<Leaf> found;
   wu::for_each_parameter(
-      p, [&](const std::string& name, const auto& view) { found.push_back({name, view.data - base, view.size()}); }, prefix);
+      p,
+      [&](std::string_view name, const auto& view) { found.push_back({std::string(name), view.data - base, view.size()}); },
+      prefix);
   return found;
 }
 
@@ -81,6 +86,17 @@ BOOST_AUTO_TEST_CASE(parameters_have_the_names_of_the_checkpoint) {
   BOOST_REQUIRE_EQUAL(found.size(), expected.size());
   for (std::size_t k = 0; k < found.size(); ++k) BOOST_CHECK_EQUAL(found[k].name, expected[k]);
   BOOST_CHECK_EQUAL(leaves(w.view(), w.flat().data(), "model")[1].name, "model.blocks.0.norm.weight");
+}
+
+BOOST_AUTO_TEST_CASE(parameters_with_names_that_are_too_long_are_refused) {
+  Weights w;
+  const std::string longest(255 - std::string(".blocks.0.norm.weight").size(), 'm');
+  const auto found = leaves(w.view(), w.flat().data(), longest);
+  BOOST_CHECK_EQUAL(found[1].name, longest + ".blocks.0.norm.weight");
+  BOOST_CHECK_EXCEPTION(leaves(w.view(), w.flat().data(), longest + "m"), wu::Error, [&](const wu::Error& e) {
+    return e.what() == "parameters: expected names of at most 255 characters, found " + longest + "m.blocks.0.norm.weight";
+  });
+  BOOST_CHECK_THROW(leaves(w.view(), w.flat().data(), std::string(256, 'm')), wu::Error);
 }
 
 BOOST_AUTO_TEST_CASE(parameters_lie_in_order_on_multiples_of_32_elements) {
@@ -105,7 +121,7 @@ BOOST_AUTO_TEST_CASE(parameters_are_aligned_for_every_scalar) {
   auto check = [](auto zero) {
     wu::Weights<Model, decltype(zero)> w;
     auto p = w.view();
-    wu::for_each_parameter(p, [](const std::string& name, const auto& view) {
+    wu::for_each_parameter(p, [](std::string_view name, const auto& view) {
       BOOST_CHECK_MESSAGE(reinterpret_cast<std::uintptr_t>(view.data) % wu::alignment == 0, name << " is not aligned");
     });
   };
@@ -118,7 +134,7 @@ BOOST_AUTO_TEST_CASE(parameters_do_not_share_memory_and_cover_every_view) {
   Weights w;
   auto p = w.view();
   std::set<const float*> written;
-  wu::for_each_parameter(p, [&](const std::string&, auto& view) {
+  wu::for_each_parameter(p, [&](std::string_view, auto& view) {
     for (float& v : view) {
       v = 1;
       BOOST_CHECK(written.insert(&v).second);

@@ -1,7 +1,9 @@
 // core/workspace.hpp.
 #include <boost/test/unit_test.hpp>
 
+#include <cstddef>
 #include <cstdint>
+#include <utility>
 #include <vector>
 
 #include "wu/core/workspace.hpp"
@@ -73,6 +75,17 @@ BOOST_AUTO_TEST_CASE(workspace_growth_keeps_old_views_valid) {
     BOOST_CHECK_EQUAL(v[0], i);
     BOOST_CHECK_EQUAL(v[v.size() - 1], i);
   }
+}
+
+BOOST_AUTO_TEST_CASE(workspace_moves_with_its_memory) {
+  Workspace from;
+  const auto v = from.take<Index, dyn>(1000);
+  v[999] = 7;
+  Workspace to(std::move(from));
+  BOOST_CHECK_EQUAL(v[999], 7);
+  BOOST_CHECK_EQUAL(to.allocations(), 1u);
+  BOOST_CHECK_EQUAL(to.peak_bytes(), 8000u);
+  BOOST_CHECK(to.take_values<Index>(1) == v.data + 1000);
 }
 
 BOOST_AUTO_TEST_CASE(workspace_repeats_a_step_in_the_same_places_without_allocating) {

@@ -9,9 +9,11 @@
 #include <cmath>
 #include <csignal>
 #include <cstdio>
+#include <cstdlib>
 #include <cstring>
 #include <fstream>
 #include <functional>
+#include <ios>
 #include <limits>
 #include <vector>
 

@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <set>
+#include <utility>
 
 #include "edit/metrics.hpp"
 #include "edit/neutral.hpp"

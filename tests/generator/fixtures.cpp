@@ -76,8 +76,8 @@ void check(auto&& ctx, const std::string& folder) {
     BOOST_CHECK_LT(wu::test::relative_error(dcondition, values(expected, "grad.condition")), tolerance);
     auto dp = gradients.view();
     int gradients_compared = 0;
-    for_each_parameter(dp, [&](const std::string& name, auto& view) {
-      const auto e = values(expected, "grad." + name);
+    for_each_parameter(dp, [&](std::string_view name, auto& view) {
+      const auto e = values(expected, std::string("grad.").append(name));
       BOOST_CHECK_MESSAGE(
           wu::test::relative_error(std::span<const double>(view.data, e.size()), e) < tolerance,
           "grad." << name << " off by " << wu::test::relative_error(std::span<const double>(view.data, e.size()), e));

@@ -63,11 +63,11 @@ void check(const std::vector<std::string>& attentions) {
   test::check_gradient("condition", problem.condition, problem.dcondition, loss, 1e-7, 40);
   std::vector<std::string> names;
   auto p = problem.weights.view();
-  for_each_parameter(p, [&](const std::string& name, auto& view) {
+  for_each_parameter(p, [&](std::string_view name, auto& view) {
     const auto at = static_cast<std::size_t>(view.data - problem.weights.flat().data()),
                n = static_cast<std::size_t>(view.size());
     test::check_gradient(name, {view.data, n}, problem.gradients.flat().subspan(at, n), loss, 1e-7, 10);
-    names.push_back(name);
+    names.emplace_back(name);
   });
   for (const auto& field : attentions)
     for (const auto* matrix : {"W_q", "W_k", "W_v", "W_o"}) {
@@ -200,7 +200,7 @@ BOOST_AUTO_TEST_CASE(the_first_step_runs_the_frozen_backbone_and_teaches_proj_ou
   problem.backward(dtokens, saved);
   auto dp = problem.gradients.view();
   int learning = 0;
-  for_each_parameter(dp, [&](const std::string& name, auto& view) {
+  for_each_parameter(dp, [&](std::string_view name, auto& view) {
     const auto nonzero = std::ranges::count_if(view, [](double v) { return v != 0; });
     if (name.starts_with("model.proj_out_B.")) {
       BOOST_CHECK_MESSAGE(nonzero == view.size(), name << " does not learn");

@@ -51,8 +51,8 @@ BOOST_AUTO_TEST_CASE(the_released_names) {
   std::vector<std::string> names;
   Index count = 0;
   Released::Parameters<float> p;
-  for_each_parameter(p, [&](const std::string& name, auto& view) {
-    names.push_back(name);
+  for_each_parameter(p, [&](std::string_view name, auto& view) {
+    names.emplace_back(name);
     count += view.size();
   });
   BOOST_CHECK_EQUAL(count, Released::parameter_count);

@@ -59,7 +59,7 @@ template <class W>
 void number(W& weights) {
   float next = 1;
   auto parameters = weights.view();
-  wu::for_each_parameter(parameters, [&](const std::string&, const auto& view) {
+  wu::for_each_parameter(parameters, [&](std::string_view, const auto& view) {
     for (auto& value : view) value = next++;
   });
 }

@@ -18,7 +18,7 @@ constexpr double before = 0.5;  // where a gradient that is added to begins
 /// Every weight of w by its name against the gradient that lies at the same place in g.
 void check_weights(Weights<Module, double>& w, Weights<Module, double>& g, auto&& loss) {
   auto p = w.view();
-  for_each_parameter(p, [&](const std::string& name, auto& view) {
+  for_each_parameter(p, [&](std::string_view name, auto& view) {
     const auto at = static_cast<std::size_t>(view.data - w.flat().data()), n = static_cast<std::size_t>(view.size());
     test::check_gradient(name, {view.data, n}, g.flat().subspan(at, n), loss);
   });

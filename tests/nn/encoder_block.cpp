@@ -43,7 +43,7 @@ BOOST_AUTO_TEST_CASE(encoder_block_gradients) {
                            problem.weights.frozen());
   test::check_gradient("x", problem.x, dx, loss);
   auto p = problem.weights.view();
-  for_each_parameter(p, [&](const std::string& name, auto& view) {
+  for_each_parameter(p, [&](std::string_view name, auto& view) {
     const auto at = static_cast<std::size_t>(view.data - problem.weights.flat().data()),
                n = static_cast<std::size_t>(view.size());
     const auto gradient = gradients.flat().subspan(at, n);

@@ -34,7 +34,7 @@ BOOST_AUTO_TEST_CASE(feed_forward_gradients) {
                            weights.frozen());
   test::check_gradient("x", x, dx, loss);
   auto p = weights.view();
-  for_each_parameter(p, [&](const std::string& name, auto& view) {
+  for_each_parameter(p, [&](std::string_view name, auto& view) {
     const auto at = static_cast<std::size_t>(view.data - weights.flat().data()), n = static_cast<std::size_t>(view.size());
     test::check_gradient(name, {view.data, n}, gradients.flat().subspan(at, n), loss);
   });

@@ -34,7 +34,7 @@ BOOST_AUTO_TEST_CASE(matrices_have_variance_one_over_fan_in_gains_are_one_and_bi
   const auto weights = initialised<EncoderBlock<48, 8, 80>>(test::seed, "test");
   int matrices = 0, gains = 0, biases = 0;
   auto p = weights.view();
-  for_each_parameter(p, [&](const std::string& name, auto& view) {
+  for_each_parameter(p, [&](std::string_view name, auto& view) {
     BOOST_TEST_CONTEXT(name) {
       if constexpr (std::remove_cvref_t<decltype(view)>::rank == 2) {
         // Five standard errors: of a mean of n values sd / sqrt(n), of a standard deviation sd / sqrt(2 n).

@@ -62,7 +62,7 @@ BOOST_AUTO_TEST_CASE(lora_linear_gradients) {
                            adapter_in(problem.adapters), which, scale);
   test::check_gradient("x", problem.x, dx, loss);
   auto p = problem.weights.view();
-  for_each_parameter(p, [&](const std::string& name, auto& view) {
+  for_each_parameter(p, [&](std::string_view name, auto& view) {
     const auto at = static_cast<std::size_t>(view.data - problem.weights.flat().data()),
                n = static_cast<std::size_t>(view.size());
     test::check_gradient(name, {view.data, n}, gradients.flat().subspan(at, n), loss);

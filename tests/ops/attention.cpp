@@ -1,6 +1,8 @@
 // ops/attention.hpp and cpu/attention.hpp.
 #include <boost/test/unit_test.hpp>
 
+#include <initializer_list>
+
 #include "support/gradient_check.hpp"
 #include "wu/cpu/attention.hpp"
 

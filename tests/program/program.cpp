@@ -16,6 +16,7 @@
 #include <cerrno>
 #include <csignal>
 #include <fstream>
+#include <ios>
 #include <iterator>
 #include <memory>
 #include <stdexcept>
@@ -230,9 +231,10 @@ Pictures::Pictures() {
   fs::create_directory(photos);
   fs::create_directory(held_out);
   // 192 pixels along a side: what the program would make of smaller ones.
-  for (std::uint64_t k = 0; k < 3; ++k) edit::save_image(photos / wu::message(k, ".png"), edit::draw_dead_leaves(3, k, 192));
+  for (std::uint64_t k = 0; k < 3; ++k)
+    edit::save_image(photos / wu::message(k, ".png").view(), edit::draw_dead_leaves(3, k, 192));
   for (std::uint64_t k = 3; k < 5; ++k)
-    edit::save_image(held_out / wu::message(k, ".png"), edit::draw_dead_leaves(3, k, 192));
+    edit::save_image(held_out / wu::message(k, ".png").view(), edit::draw_dead_leaves(3, k, 192));
   edit::save_image(one, edit::draw_dead_leaves(3, 5, 40));
 }
 

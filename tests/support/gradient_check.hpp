@@ -8,6 +8,7 @@
 #include <cmath>
 #include <span>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "wu/core/random.hpp"
@@ -38,7 +39,7 @@ inline double dot(std::span<const double> a, std::span<const double> b) {
 using wu::gradient_error;
 
 template <class Loss>
-void check_gradient(const std::string& name, std::span<double> argument, std::span<const double> gradient, Loss&& loss,
+void check_gradient(std::string_view name, std::span<double> argument, std::span<const double> gradient, Loss&& loss,
                     double tolerance = 1e-7, std::size_t most = 400) {
   const std::string error = gradient_error(name, argument, gradient, loss, tolerance, most);
   BOOST_CHECK_MESSAGE(error.empty(), error);

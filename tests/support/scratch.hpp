@@ -5,7 +5,6 @@
 #include <filesystem>
 #include <iterator>
 #include <random>
-#include <string>
 #include <string_view>
 #include <system_error>
 
@@ -17,7 +16,7 @@ struct Scratch {
 
   Scratch() {
     std::random_device device;
-    folder = std::filesystem::temp_directory_path() / wu::message("wu-test-", std::hex, device(), device());
+    folder = std::filesystem::temp_directory_path() / wu::message("wu-test-", device(), "-", device()).view();
     std::filesystem::create_directories(folder);
   }
   Scratch(const Scratch&) = delete;

@@ -115,7 +115,7 @@ BOOST_AUTO_TEST_CASE(the_loss_reaches_every_weight_that_learns_and_the_backbone_
   BOOST_CHECK_EQUAL(loss, way.run(false));
   int checked = 0;
   auto p = way.memory.view();
-  for_each_parameter(p, [&](const std::string& name, auto& view) {
+  for_each_parameter(p, [&](std::string_view name, auto& view) {
     const auto at = static_cast<std::size_t>(view.data - way.memory.flat().data()),
                n = static_cast<std::size_t>(view.size());
     const auto gradient = way.gradients.flat().subspan(at, n);

@@ -2,7 +2,6 @@
 // They are arguments of one call: nothing is stored in a layer, so none can stay behind when an exception passes.
 #pragma once
 
-#include <cmath>
 #include <span>
 
 #include "wu/generator/tokenizer.hpp"

@@ -9,8 +9,10 @@
 // DiffusionStep makes the velocity from it.
 #pragma once
 
+#include <algorithm>
 #include <array>
-#include <numbers>
+#include <cmath>
+#include <span>
 
 #include "wu/backbone/pixel_block.hpp"
 #include "wu/backbone/token_block.hpp"
@@ -152,16 +154,16 @@ struct EditTransformer {
     wu::initialise(p, seed, "edit transformer");
     for (std::size_t l = 0; l < p.layers.size(); ++l) {
       auto& layer = p.layers[l];
-      const std::string at = "edit transformer.layers." + std::to_string(l);
+      const auto at = [l](const char* part) { return message("edit transformer.layers.", l, part); };
       fill(layer.tokens.modulation.weight, 0);
       for (Index k = 0; k < W; ++k)
         layer.tokens.modulation.bias[2 * W + k] = layer.tokens.modulation.bias[5 * W + k] = T(0.3f);
-      fill_normal(layer.pixels.steer.weight, seed, at + ".token.out", 0.02);
-      fill_normal(layer.pixels.down.weight, seed, at + ".pixel.down", 0.3 / std::sqrt(static_cast<double>(pixel_hidden)));
-      fill_normal(layer.pixel_out.weight, seed, at + ".pixel.out", 0.1 / std::sqrt(static_cast<double>(P * Layers)));
-      fill_normal(layer.pixel_in.weight, seed, at + ".pixel.in", 1 / std::sqrt(static_cast<double>(inputs * Layers)));
-      fill_normal(layer.pixels.filters, seed, at + ".filters", 0.05);
-      Random random(seed, at + ".points");
+      fill_normal(layer.pixels.steer.weight, seed, at(".token.out"), 0.02);
+      fill_normal(layer.pixels.down.weight, seed, at(".pixel.down"), 0.3 / std::sqrt(static_cast<double>(pixel_hidden)));
+      fill_normal(layer.pixel_out.weight, seed, at(".pixel.out"), 0.1 / std::sqrt(static_cast<double>(P * Layers)));
+      fill_normal(layer.pixel_in.weight, seed, at(".pixel.in"), 1 / std::sqrt(static_cast<double>(inputs * Layers)));
+      fill_normal(layer.pixels.filters, seed, at(".filters"), 0.05);
+      Random random(seed, at(".points"));
       for (Index c = 0; c < P; ++c) {
         const Index row = 1 + random.below(3), column = 1 + random.below(3);
         layer.pixels.filters[(row * 5 + column) * P + c] += T(0.8f);

@@ -5,6 +5,8 @@
 // Rotary positions: half of the head for the row, half for the column. Every linear layer on the tokens takes adapters.
 #pragma once
 
+#include <array>
+
 #include "wu/backbone/adapters.hpp"
 #include "wu/nn/linear.hpp"
 #include "wu/ops/activations.hpp"

@@ -2,6 +2,9 @@
 //     u = [image features; text features]       u: (b, L_image + L_text, C)
 #pragma once
 
+#include <algorithm>
+#include <span>
+
 #include "wu/condition/image_encoder.hpp"
 #include "wu/condition/text_encoder.hpp"
 #include "wu/condition/word_pieces.hpp"

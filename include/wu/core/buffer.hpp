@@ -1,12 +1,13 @@
 // Memory that is owned: 64-byte aligned, sized once, zero at first.
 #pragma once
 
-#include <algorithm>
+#include <array>
+#include <concepts>
 #include <cstddef>
 #include <limits>
-#include <memory>
 #include <new>
 #include <span>
+#include <type_traits>
 #include <utility>
 
 #include "wu/core/view.hpp"
@@ -38,43 +39,45 @@ constexpr Index checked_count(Index first, std::span<const Index> more = {}) {
 template <class T>
 class Buffer {
  public:
+  static_assert(std::is_nothrow_default_constructible_v<T> && std::is_trivially_copyable_v<T>,
+                "Buffer: expected a type of plain values, for memory is copied and freed as it lies");
+
   Buffer() = default;
   /// count values, all zero. Throws Error as checked_count does.
   explicit Buffer(Index count)
       : data_(static_cast<T*>(
             ::operator new(static_cast<std::size_t>(checked_count<T>(count)) * sizeof(T), std::align_val_t{alignment}))),
         size_(count) {
-    std::uninitialized_value_construct_n(data_.get(), count);
+    for (Index k = 0; k < count; ++k) ::new (static_cast<void*>(data_ + k)) T();
   }
   /// What is moved from is empty.
-  Buffer(Buffer&& other) noexcept : data_(std::move(other.data_)), size_(std::exchange(other.size_, 0)) {}
+  Buffer(Buffer&& other) noexcept : data_(std::exchange(other.data_, nullptr)), size_(std::exchange(other.size_, 0)) {}
   /// What is moved from is empty.
   Buffer& operator=(Buffer&& other) noexcept {
-    data_ = std::move(other.data_);
-    size_ = std::exchange(other.size_, 0);
+    Buffer old(std::move(other));
+    std::swap(data_, old.data_);
+    std::swap(size_, old.size_);
     return *this;
   }
+  ~Buffer() { ::operator delete(data_, std::align_val_t{alignment}); }
 
   /// A copy in memory of its own.
   Buffer clone() const {
     Buffer copy(size_);
-    std::copy_n(data(), size_, copy.data());
+    for (Index k = 0; k < size_; ++k) copy.data_[k] = data_[k];
     return copy;
   }
 
-  T* data() { return data_.get(); }
-  const T* data() const { return data_.get(); }
+  T* data() { return data_; }
+  const T* data() const { return data_; }
   Index size() const { return size_; }
-  T& operator[](Index k) { return data_.get()[k]; }
-  const T& operator[](Index k) const { return data_.get()[k]; }
+  T& operator[](Index k) { return data_[k]; }
+  const T& operator[](Index k) const { return data_[k]; }
   std::span<T> span() { return {data(), static_cast<std::size_t>(size_)}; }
   std::span<const T> span() const { return {data(), static_cast<std::size_t>(size_)}; }
 
  private:
-  struct Free {
-    void operator()(T* p) const { ::operator delete(p, std::align_val_t{alignment}); }
-  };
-  std::unique_ptr<T, Free> data_;
+  T* data_ = nullptr;
   Index size_ = 0;
 };
 

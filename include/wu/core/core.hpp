@@ -5,6 +5,7 @@
 #include "wu/core/describe.hpp"
 #include "wu/core/dtype.hpp"
 #include "wu/core/error.hpp"
+#include "wu/core/message.hpp"
 #include "wu/core/name.hpp"
 #include "wu/core/parameters.hpp"
 #include "wu/core/random.hpp"

@@ -1,16 +1,23 @@
 // Errors: every exception the library throws derives from wu::Error and says what was expected, what was found and where.
 #pragma once
 
-#include <sstream>
-#include <stdexcept>
-#include <string>
+#include <exception>
+#include <string_view>
+#include <utility>
+
+#include "wu/core/message.hpp"
 
 namespace wu {
 
 /// Base of every exception the library throws. what() is one sentence for the person at the keyboard.
-class Error : public std::runtime_error {
+class Error : public std::exception {
  public:
-  using std::runtime_error::runtime_error;
+  explicit Error(Message sentence) noexcept : sentence_(std::move(sentence)) {}
+  explicit Error(std::string_view sentence) : sentence_(message(sentence)) {}
+  const char* what() const noexcept override { return sentence_.c_str(); }
+
+ private:
+  Message sentence_;
 };
 
 /// The sizes handed to an operation at run time do not fit together.
@@ -30,13 +37,5 @@ class NonFiniteError : public Error {
  public:
   using Error::Error;
 };
-
-/// Joins its arguments with operator<< into one string: throw Error(message("expected ", 3, ", found ", n)).
-template <class... Parts>
-std::string message(const Parts&... parts) {
-  std::ostringstream out;
-  (out << ... << parts);
-  return out.str();
-}
 
 }  // namespace wu

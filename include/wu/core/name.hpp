@@ -1,7 +1,6 @@
 // Names as template arguments: Axis<"layer", 32>, Adapted<"attn.qkv", 256, 768>.
 #pragma once
 
-#include <algorithm>
 #include <cstddef>
 #include <string_view>
 
@@ -12,7 +11,9 @@ template <std::size_t N>
 struct Name {
   char text[N]{};
   /// From a string literal.
-  consteval Name(const char (&literal)[N]) { std::copy_n(literal, N, text); }
+  consteval Name(const char (&literal)[N]) {
+    for (std::size_t k = 0; k < N; ++k) text[k] = literal[k];
+  }
   /// The characters, without the closing zero.
   constexpr std::string_view view() const { return {text, N - 1}; }
   /// The characters and the closing zero.

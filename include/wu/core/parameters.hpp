@@ -3,11 +3,14 @@
 #pragma once
 
 #include <array>
-#include <string>
-#include <type_traits>
+#include <cstddef>
+#include <span>
+#include <string_view>
 #include <utility>
 
 #include "wu/core/buffer.hpp"
+#include "wu/core/error.hpp"
+#include "wu/core/message.hpp"
 #include "wu/core/view.hpp"
 
 namespace wu {
@@ -33,14 +36,39 @@ constexpr void each_leaf(Field& field, F& f) {
   } else field.visit([&](const char*, auto& inner) { each_leaf(inner, f); });
 }
 
+/// The name of a parameter, put together on the way down to it.
+class ParameterName {
+ public:
+  explicit ParameterName(std::string_view name) { append(name); }
+  /// This name, a point, and `part`.
+  ParameterName inner(std::string_view part) const {
+    ParameterName name(view());
+    if (size_ > 0) name.append(".");
+    name.append(part);
+    return name;
+  }
+  std::string_view view() const { return {text_, size_}; }
+
+ private:
+  static constexpr std::size_t most = 255;
+
+  void append(std::string_view part) {
+    if (part.size() > most - size_)
+      throw Error(message("parameters: expected names of at most ", most, " characters, found ", view(), part));
+    size_ += part.copy(text_ + size_, part.size());
+  }
+
+  char text_[most];
+  std::size_t size_ = 0;
+};
+
 template <class Field, class F>
-void each_named_leaf(Field& field, F& f, const std::string& name) {
-  if constexpr (Leaf<Field>) f(name, field);
+void each_named_leaf(Field& field, F& f, const ParameterName& name) {
+  if constexpr (Leaf<Field>) f(name.view(), field);
   else if constexpr (is_array<Field>) {
-    for (std::size_t i = 0; i < field.size(); ++i) each_named_leaf(field[i], f, name + "." + std::to_string(i));
+    for (std::size_t i = 0; i < field.size(); ++i) each_named_leaf(field[i], f, name.inner(Part(i).text()));
   } else {
-    field.visit(
-        [&](const char* inner, auto& f_inner) { each_named_leaf(f_inner, f, name.empty() ? inner : name + "." + inner); });
+    field.visit([&](const char* part, auto& inner) { each_named_leaf(inner, f, name.inner(part)); });
   }
 }
 }  // namespace detail
@@ -80,10 +108,12 @@ constexpr P bind_parameters(T* base) {
   return p;
 }
 
-/// Calls f(name, view) for every tensor of p, names as in the checkpoint file: "blocks.0.norm1.weight".
+/// Calls f(name, view) for every tensor of p, names as in the checkpoint file: "blocks.0.norm1.weight". The name is a
+/// std::string_view that is valid during the call; with a prefix it begins with that and a point.
+/// Throws Error if a name is longer than 255 characters.
 template <class P, class F>
-void for_each_parameter(P& p, F&& f, const std::string& prefix = "") {
-  detail::each_named_leaf(p, f, prefix);
+void for_each_parameter(P& p, F&& f, std::string_view prefix = "") {
+  detail::each_named_leaf(p, f, detail::ParameterName(prefix));
 }
 
 /// One flat buffer in the layout of Module's parameters: values, gradients, or a moment of the optimiser.
@@ -111,13 +141,11 @@ class Weights {
   std::span<const T> flat() const { return buffer_.span(); }
 
   /// A copy in memory of its own.
-  Weights clone() const {
-    Weights copy;
-    std::copy_n(buffer_.data(), extent, copy.buffer_.data());
-    return copy;
-  }
+  Weights clone() const { return Weights(buffer_.clone()); }
 
  private:
+  explicit Weights(Buffer<T> values) : buffer_(std::move(values)) {}
+
   Buffer<T> buffer_;
 };
 

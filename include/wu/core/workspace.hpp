@@ -2,11 +2,12 @@
 // allocates nothing after that.
 #pragma once
 
+#include <array>
+#include <concepts>
 #include <cstddef>
-#include <memory>
-#include <vector>
 
 #include "wu/core/buffer.hpp"
+#include "wu/core/error.hpp"
 #include "wu/core/view.hpp"
 
 namespace wu {
@@ -58,22 +59,36 @@ class Workspace {
   /// The most bytes that were ever out at once.
   std::size_t peak_bytes() const { return peak_; }
   /// How many times memory was asked of the system.
-  std::size_t allocations() const { return chunks_.size(); }
+  std::size_t allocations() const { return chunks_; }
 
  private:
   std::byte* take_bytes(std::size_t bytes) {
-    while (chunk_ < chunks_.size() && used_ + bytes > static_cast<std::size_t>(chunks_[chunk_].size())) ++chunk_, used_ = 0;
-    if (chunk_ == chunks_.size()) add_chunk(std::max(bytes, std::max(std::size_t{1} << 20, last_chunk() * 2)));
-    std::byte* memory = chunks_[chunk_].data() + used_;
+    while (chunk_ < chunks_ && used_ + bytes > size_of(chunk_)) ++chunk_, used_ = 0;
+    if (chunk_ == chunks_) {
+      const std::size_t twice = chunks_ > 0 ? 2 * size_of(chunks_ - 1) : 0,
+                        least = twice > first_chunk ? twice : first_chunk;
+      add_chunk(bytes > least ? bytes : least);
+    }
+    std::byte* memory = memory_[chunk_].data() + used_;
     used_ += bytes;
     total_ += bytes;
-    peak_ = std::max(peak_, total_);
+    if (total_ > peak_) peak_ = total_;
     return memory;
   }
-  std::size_t last_chunk() const { return chunks_.empty() ? 0 : static_cast<std::size_t>(chunks_.back().size()); }
-  void add_chunk(std::size_t bytes) { chunks_.emplace_back(static_cast<Index>(bytes)); }
+  std::size_t size_of(std::size_t chunk) const { return static_cast<std::size_t>(memory_[chunk].size()); }
+  void add_chunk(std::size_t bytes) {
+    if (chunks_ == most_chunks) throw Error("workspace: expected to be left alone after its memory was moved to another");
+    memory_[chunks_] = Buffer<std::byte>(static_cast<Index>(bytes));
+    ++chunks_;
+  }
 
-  std::vector<Buffer<std::byte>> chunks_;
+  static constexpr std::size_t first_chunk = std::size_t{1} << 20;
+  // One that was asked for in advance and then each at least twice the one before, from first_chunk on: no machine has
+  // memory for more than this many.
+  static constexpr std::size_t most_chunks = 48;
+
+  std::array<Buffer<std::byte>, most_chunks> memory_;
+  std::size_t chunks_ = 0;
   std::size_t chunk_ = 0, used_ = 0, total_ = 0, peak_ = 0;
 };
 

@@ -3,6 +3,9 @@
 // of q. The same formulas as ops/attention.hpp. Few keys: cpu/short_attention.hpp.
 #pragma once
 
+#include <algorithm>
+#include <cmath>
+
 #include "wu/cpu/matrix.hpp"
 #include "wu/cpu/short_attention.hpp"
 #include "wu/ops/attention.hpp"

@@ -1,6 +1,7 @@
 // Rotary embedding on the CPU: rows over threads; y[j] = x[j] cos[j] + x[j ^ 1] sin[j] on whole vectors of channels.
 #pragma once
 
+#include <array>
 #include <span>
 
 #include "wu/cpu/context.hpp"

@@ -8,6 +8,10 @@
 #include <cmath>
 #include <limits>
 
+#include <array>
+#include <cmath>
+#include <limits>
+
 #include "wu/cpu/context.hpp"
 #include "wu/cpu/lanes.hpp"
 #include "wu/cpu/spaced.hpp"

@@ -4,7 +4,9 @@
 // condition: (b, L, input)   u: (b L, C)   x: (b n h w, C)   tokens: (b, n, h, r, d)         paper sections 3.3-3.6, eq. 6
 #pragma once
 
+#include <algorithm>
 #include <array>
+#include <cmath>
 #include <type_traits>
 
 #include "wu/generator/block.hpp"

@@ -6,8 +6,10 @@
 //   rank_anchored  d divides every width; token k of an expert's A is A[:, k d : (k+1) d], of its B transpose(B)[:, k d : (k+1) d]
 #pragma once
 
+#include <algorithm>
 #include <array>
 #include <limits>
+#include <string_view>
 
 #include "wu/core/workspace.hpp"
 #include "wu/generator/adapted.hpp"

@@ -28,7 +28,7 @@ std::vector<std::int64_t> shape_of(const V& view) {
 }
 
 template <class V>
-auto span_of(const std::string& name, const V& view) {
+auto span_of(std::string_view name, const V& view) {
   if (view.data == nullptr && view.size() > 0)
     throw Error(message("expected memory under the parameter ", printable(name), ", found a null view"));
   return std::span(view.data, static_cast<std::size_t>(view.size()));
@@ -44,18 +44,18 @@ auto span_of(const std::string& name, const V& view) {
 template <class P>
 void load_parameters(const SafeTensors& file, const P& parameters, std::string_view prefix = "") {
   P views = parameters;  // handles, which visit() wants mutable
-  const std::string start(prefix);
+  const auto in_file = [&](std::string_view name) { return std::string(prefix).append(name); };
   std::set<std::string_view> used;
-  for_each_parameter(views, [&](const std::string& name, const auto& view) {
+  for_each_parameter(views, [&](std::string_view name, const auto& view) {
     using T = typename std::remove_cvref_t<decltype(view)>::element_type;
     static_assert(!std::is_const_v<T>,
                   "load_parameters: these parameters are frozen (views of const); load into the Weights they view");
     const auto shape = detail::shape_of(view);
     detail::span_of(name, view);
-    const StoredTensor* tensor = file.find(start + name);
+    const StoredTensor* tensor = file.find(in_file(name));
     if (tensor == nullptr)
-      throw FileError(message(printable_path(file.file()), ": expected the tensor ", printable(start + name), " with shape ",
-                              shape_text(shape), ", found none of that name"));
+      throw FileError(message(printable_path(file.file()), ": expected the tensor ", printable(in_file(name)),
+                              " with shape ", shape_text(shape), ", found none of that name"));
     if (tensor->shape != shape)
       detail::fail(*tensor, "expected shape ", shape_text(shape), ", found ", shape_text(tensor->shape));
     detail::each_value<T>(*tensor, [&](std::size_t k, T value) {
@@ -69,8 +69,8 @@ void load_parameters(const SafeTensors& file, const P& parameters, std::string_v
     if (tensor.name.starts_with(prefix) && !used.contains(tensor.name))
       detail::fail(tensor, "expected a parameter of that name to read it into, found none");
 
-  for_each_parameter(views, [&](const std::string& name, const auto& view) {
-    read_into(file.at(start + name), detail::span_of(name, view));
+  for_each_parameter(views, [&](std::string_view name, const auto& view) {
+    read_into(file.at(in_file(name)), detail::span_of(name, view));
   });
 }
 
@@ -79,8 +79,8 @@ template <class P>
 std::vector<TensorToSave> to_tensors(const P& parameters, std::string_view prefix = "") {
   P views = parameters;
   std::vector<TensorToSave> tensors;
-  for_each_parameter(views, [&](const std::string& name, const auto& view) {
-    tensors.push_back(tensor_to_save(std::string(prefix) + name, detail::shape_of(view), detail::span_of(name, view)));
+  for_each_parameter(views, [&](std::string_view name, const auto& view) {
+    tensors.push_back(tensor_to_save(std::string(prefix).append(name), detail::shape_of(view), detail::span_of(name, view)));
   });
   return tensors;
 }

@@ -3,7 +3,9 @@
 #pragma once
 
 #include <cmath>
-#include <string>
+#include <cstdint>
+#include <string_view>
+#include <type_traits>
 
 #include "wu/core/parameters.hpp"
 #include "wu/core/random.hpp"
@@ -23,14 +25,15 @@ void fill(View<T, E...> view, double value) {
   for (T& v : view) v = static_cast<T>(static_cast<float>(value));
 }
 
-/// Every tensor under p by its name and rank. The same seed gives the same values on every machine with the same libm.
+/// Every tensor under p by its name, which begins with `purpose`, and its rank. The same seed gives the same values on every machine with the same libm.
 template <class P>
-void initialise(P& p, std::uint64_t seed, const std::string& purpose) {
-  for_each_parameter(p, [&](const std::string& name, auto& view) {
+void initialise(P& p, std::uint64_t seed, std::string_view purpose) {
+  const auto start = [&](std::string_view name, auto& view) {
     if constexpr (std::remove_cvref_t<decltype(view)>::rank >= 2)
-      fill_normal(view, seed, purpose + "." + name, 1 / std::sqrt(static_cast<double>(view.width)));
+      fill_normal(view, seed, name, 1 / std::sqrt(static_cast<double>(view.width)));
     else fill(view, name.ends_with("bias") ? 0 : 1);
-  });
+  };
+  for_each_parameter(p, start, purpose);
 }
 
 }  // namespace wu

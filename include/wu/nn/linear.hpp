@@ -1,6 +1,8 @@
 // A linear layer's parameters, and the layer with a low-rank adapter beside it.
 #pragma once
 
+#include <span>
+
 #include "wu/core/describe.hpp"
 #include "wu/ops/linear.hpp"
 #include "wu/ops/lora.hpp"

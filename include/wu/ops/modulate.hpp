@@ -5,8 +5,6 @@
 // of a wider matrix. Sums go over the rows of the group. Backward overwrites; the gated add's dy is also the gradient of its old y.
 #pragma once
 
-#include <algorithm>
-
 #include "wu/ops/reference.hpp"
 
 namespace wu {

@@ -4,6 +4,7 @@
 // weights, two moments and the step number are all there is to save.
 #pragma once
 
+#include <algorithm>
 #include <cmath>
 #include <span>
 
