@@ -1,4 +1,4 @@
-// expected: lora: the adapter and the saved product x A\^T must have the same rank
+// expected: lora: the adapter has rank 4, so expected x A\^T \(rows, 4\), found \(rows, 8\); give both one rank
 #include "wu/ops/lora.hpp"
 
 #ifdef WU_CORRECTED

@@ -1,4 +1,4 @@
-// expected: attention: lse must have one value for each head
+// expected: attention: expected one lse for each head, \(rows of q, 3\), found \(rows of q, 2\)
 #include "wu/ops/attention.hpp"
 
 #ifdef WU_CORRECTED

@@ -1,4 +1,4 @@
-// expected: FactorizedAttention: an axis is named twice
+// expected: FactorizedAttention: axis token is named twice; name it once
 #include "wu/generator/grid.hpp"
 
 using Grid = wu::Grid<wu::Axis<"layer", 3>, wu::Axis<"token", 5>>;

@@ -1,4 +1,4 @@
-// expected: this operation takes Views, whose rows lie one after the other in memory
+// expected: expected a View, whose rows lie one after the other in memory, found (wu::)?Columns<const float, 3>; copy Columns of a wider matrix into a View first
 #include "wu/ops/rms_norm.hpp"
 
 using wu::View, wu::dyn;

@@ -1,4 +1,4 @@
-// expected: an elementwise operation or norm: all operands must have the same last extent
+// expected: expected 7 for the last extent of every operand, found 7, 5, 5
 #include "wu/ops/layer_norm.hpp"
 
 #ifdef WU_CORRECTED

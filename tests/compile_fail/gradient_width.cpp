@@ -1,4 +1,4 @@
-// expected: linear: y \(rows, Out\), W \(Out, In\) and b \(Out\) must agree on Out
+// expected: linear backward: W is \(7, 6\), so expected dx \(rows, 6\) and db \(7\), found dx \(rows, 6\) and db \(5\)
 #include "wu/ops/linear.hpp"
 
 #ifdef WU_CORRECTED

@@ -1,4 +1,4 @@
-// expected: Attention: the head width must divide the model width
+// expected: Attention: a head width of 12 does not divide the model width, 32; give a divisor of it
 #include "wu/nn/attention.hpp"
 
 #ifdef WU_CORRECTED

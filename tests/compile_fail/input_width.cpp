@@ -1,4 +1,4 @@
-// expected: linear: x \(rows, In\) and W \(Out, In\) must agree on In, their last extent
+// expected: linear: W is \(7, 6\), so expected x \(rows, 6\), found \(rows, 5\)
 #include "wu/ops/linear.hpp"
 
 #ifdef WU_CORRECTED

@@ -1,4 +1,4 @@
-// expected: AdaptedLayers: a module is listed twice
+// expected: AdaptedLayers: module mlp.up is listed twice; list it once, or give one of the two another name
 #include "wu/generator/adapted.hpp"
 
 #ifdef WU_CORRECTED

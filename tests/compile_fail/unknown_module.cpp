@@ -1,4 +1,4 @@
-// expected: Tokenizer::adapter: the adapted shape has no module of this name
+// expected: Tokenizer::adapter: no adapted module is named attn.proj; name one of attn.qkv, attn.out
 #include "wu/generator/tokenizer.hpp"
 
 using Tokens = wu::Tokenizer<4, 8>::of<wu::AdaptedLayers<2, wu::Adapted<"attn.qkv", 8, 24>, wu::Adapted<"attn.out", 8, 8>>>;

@@ -39,8 +39,6 @@ static_assert(!std::is_convertible_v<View<float, dyn, 3>, Columns<float, 5>>);
 
 // One run-time extent for every wu::dyn; a pointer alone does not become a view by accident.
 static_assert(std::is_constructible_v<View<float, dyn, 3, dyn>, float*, int, Index>);
-static_assert(!std::is_constructible_v<View<float, dyn, 3, dyn>, float*, int>);
-static_assert(!std::is_constructible_v<View<float, dyn, 3, dyn>, float*, int, int, int>);
 static_assert(!std::is_convertible_v<float*, View<float, 3>>);
 
 // Rows can only be counted off where their width is known.

@@ -3,10 +3,21 @@
 #pragma once
 
 #include <span>
+#include <type_traits>
 
+#include "wu/core/fits.hpp"
 #include "wu/generator/tokenizer.hpp"
 
 namespace wu::backbone {
+
+/// Adapters are laid out by the tokenizer of the backbone that they are for.
+template <Index Layers, Index PerLayer, Index Rank, Index Width, Index FoundLayers, Index FoundPerLayer, Index FoundRank,
+          Index FoundWidth>
+constexpr void check_tokenizer() {
+  static_assert(fits<false, "expected adapters of the tokenizer of this backbone, tokens (b, ", Layers, PerLayer, Rank,
+                     Width, "), found those of another, (b, ", FoundLayers, FoundPerLayer, FoundRank, FoundWidth,
+                     "); use the Tokens of the backbone for both">);
+}
 
 /// What one call of a backbone is given beside its frozen weights.
 template <class Tokens, class T>
@@ -19,6 +30,14 @@ struct Adapters {
   template <Name Module>
   auto of(Index layer) const {
     return Tokens::template adapter<Module>(tokens, layer);
+  }
+  /// What a backbone of another tokenizer asks for: it does not compile, and says why.
+  template <class Wanted, class U>
+    requires(!std::is_same_v<Wanted, Tokens>)
+  operator Adapters<Wanted, U>() const {
+    check_tokenizer<Wanted::layers, Wanted::tokens_per_layer, Wanted::rank, Wanted::token_width, Tokens::layers,
+                    Tokens::tokens_per_layer, Tokens::rank, Tokens::token_width>();
+    return {};
   }
   /// Where the gradient of the same adapter lies; null tokens: not wanted.
   template <Name Module>

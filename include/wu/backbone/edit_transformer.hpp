@@ -14,6 +14,7 @@
 #include <cmath>
 #include <span>
 
+#include "wu/backbone/adapters.hpp"
 #include "wu/backbone/pixel_block.hpp"
 #include "wu/backbone/token_block.hpp"
 #include "wu/nn/initialise.hpp"

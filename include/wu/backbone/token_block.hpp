@@ -21,9 +21,10 @@ namespace wu::backbone {
 /// W: width of the tokens; Hidden: between mlp.up and mlp.down. The formulas stand at the top of the file.
 template <Index W, Index HeadWidth, Index Hidden, Index Rank>
 struct TokenBlock {
-  static_assert(W % HeadWidth == 0, "TokenBlock: the head width must divide the token width");
-  static_assert(HeadWidth % 4 == 0,
-                "TokenBlock: the head width must be a multiple of 4, for rotary pairs of rows and columns");
+  static_assert(fits<(W % HeadWidth == 0), "TokenBlock: a head width of ", HeadWidth, " does not divide the token width, ",
+                     W, "; give a divisor of it that is a multiple of 4">);
+  static_assert(fits<(HeadWidth % 4 == 0), "TokenBlock: a head width of ", HeadWidth,
+                     " has no rotary pairs for rows and columns; give a multiple of 4">);
   static constexpr Index heads = W / HeadWidth;
   /// attn.qkv
   using Qkv = LoRALinear<W, 3 * W, Rank>;

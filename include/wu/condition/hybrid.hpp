@@ -5,16 +5,27 @@
 #include <algorithm>
 #include <span>
 
+#include "wu/core/fits.hpp"
+
 #include "wu/condition/image_encoder.hpp"
 #include "wu/condition/text_encoder.hpp"
 #include "wu/condition/word_pieces.hpp"
 
 namespace wu::condition {
 
+namespace detail {
+template <Index OfImage, Index OfText>
+struct HybridWidth {
+  static_assert(fits<(OfImage == OfText), "Hybrid: the image encoder gives features of width ", OfImage,
+                     ", the text encoder of width ", OfText, "; give both one width">);
+  static constexpr bool value = true;
+};
+}  // namespace detail
+
 /// Image and Text: encoders with features of one width.
 template <class Image, class Text>
 struct Hybrid {
-  static_assert(Image::width == Text::width, "Hybrid: the image and text encoders must give features of one width");
+  static_assert(detail::HybridWidth<Image::width, Text::width>::value);
   static constexpr Index length = Image::length + Text::length, width = Image::width;
 
   /// Views of the weights. T const: frozen.

@@ -13,7 +13,8 @@ namespace wu::condition {
 /// Size and Patch: pixels along a side; C: width of the features; N: blocks.
 template <Index Size, Index Patch, Index C, Index HeadWidth, Index N>
 struct ImageEncoder {
-  static_assert(Size % Patch == 0, "ImageEncoder: the patch size must divide the image size");
+  static_assert(fits<(Size % Patch == 0), "ImageEncoder: patches of ", Patch, " pixels do not divide an image of ", Size,
+                     "; give a divisor of it">);
   static constexpr Index size = Size, length = (Size / Patch) * (Size / Patch), width = C, patch_width = Patch * Patch * 3;
   /// One of the N blocks.
   using Block = EncoderBlock<C, HeadWidth>;

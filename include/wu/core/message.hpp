@@ -15,21 +15,21 @@ namespace wu {
 namespace detail {
 
 /// One part of a message: a text, a character, or a number as an output stream writes it (six digits where it is no integer).
-class Part {
+class MessagePart {
  public:
-  explicit Part(std::string_view text) : text_(text) {}
-  explicit Part(const char* text) : text_(text) {}
+  explicit MessagePart(std::string_view text) : text_(text) {}
+  explicit MessagePart(const char* text) : text_(text) {}
   template <class Number>
     requires std::is_arithmetic_v<Number>
-  explicit Part(Number value) {
+  explicit MessagePart(Number value) {
     char* const end = number_ + sizeof(number_);
     if constexpr (std::is_same_v<Number, char>) text_ = {number_, 1}, number_[0] = value;
     else if constexpr (std::is_same_v<Number, bool>) write(std::to_chars(number_, end, static_cast<int>(value)));
     else if constexpr (std::is_integral_v<Number>) write(std::to_chars(number_, end, value));
     else write(std::to_chars(number_, end, value, std::chars_format::general, 6));
   }
-  Part(const Part&) = delete;
-  Part& operator=(const Part&) = delete;
+  MessagePart(const MessagePart&) = delete;
+  MessagePart& operator=(const MessagePart&) = delete;
 
   std::string_view text() const { return text_; }
 
@@ -48,7 +48,7 @@ class Message {
   Message() = default;
   /// The parts joined. Throws std::bad_alloc.
   template <std::size_t N>
-  explicit Message(const detail::Part (&parts)[N]) : Message(parts, N) {}
+  explicit Message(const detail::MessagePart (&parts)[N]) : Message(parts, N) {}
   Message(const Message& other) noexcept : shared_(other.shared_) {
     if (shared_) __atomic_add_fetch(&shared_->owners, 1, __ATOMIC_RELAXED);
   }
@@ -81,7 +81,7 @@ class Message {
     char* text() { return reinterpret_cast<char*>(this + 1); }
   };
 
-  Message(const detail::Part* parts, std::size_t count) {
+  Message(const detail::MessagePart* parts, std::size_t count) {
     std::size_t size = 0;
     for (std::size_t k = 0; k < count; ++k) size += parts[k].text().size();
     shared_ = ::new (::operator new(sizeof(Shared) + size + 1)) Shared{1, size};
@@ -98,7 +98,7 @@ class Message {
 /// write them.
 template <class... Parts>
 Message message(const Parts&... parts) {
-  const detail::Part joined[] = {detail::Part(parts)...};
+  const detail::MessagePart joined[] = {detail::MessagePart(parts)...};
   return Message(joined);
 }
 

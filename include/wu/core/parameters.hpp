@@ -66,7 +66,7 @@ template <class Field, class F>
 void each_named_leaf(Field& field, F& f, const ParameterName& name) {
   if constexpr (Leaf<Field>) f(name.view(), field);
   else if constexpr (is_array<Field>) {
-    for (std::size_t i = 0; i < field.size(); ++i) each_named_leaf(field[i], f, name.inner(Part(i).text()));
+    for (std::size_t i = 0; i < field.size(); ++i) each_named_leaf(field[i], f, name.inner(MessagePart(i).text()));
   } else {
     field.visit([&](const char* part, auto& inner) { each_named_leaf(inner, f, name.inner(part)); });
   }

@@ -5,8 +5,10 @@
 #include <concepts>
 #include <cstddef>
 #include <type_traits>
+#include <utility>
 
 #include "wu/core/error.hpp"
+#include "wu/core/fits.hpp"
 
 namespace wu {
 
@@ -15,6 +17,44 @@ using Index = std::ptrdiff_t;
 
 /// An extent that is known only at run time: batch, condition length, image size.
 inline constexpr Index dyn = -1;
+
+template <class T, Index... E>
+class View;
+template <class T, Index W>
+class Columns;
+
+namespace detail {
+/// Why a `From` is no `To`, which is a View. Empty unless From is a view of some kind, or owns one, and not of the right kind.
+template <class To, class From>
+struct ViewMistake {};
+template <class T, Index... E, class U, Index... F>
+  requires(!std::is_same_v<std::remove_const_t<T>, std::remove_const_t<U>>)
+struct ViewMistake<View<T, E...>, View<U, F...>> {
+  static constexpr auto why = sentence<"expected a View of ", type<T>, ", found one of ", type<U>,
+                                       "; values, weights and gradients have one scalar type">;
+};
+template <class T, Index... E, class U, Index... F>
+  requires(std::is_same_v<std::remove_const_t<T>, std::remove_const_t<U>> &&
+           !std::is_same_v<View<const T, E...>, View<const U, F...>>)
+struct ViewMistake<View<T, E...>, View<U, F...>> {
+  static constexpr auto why = sentence<"expected a View of extents ", E..., ", found one of extents ", F...,
+                                       "; give the extents expected (-1 is wu::dyn, any number; flat() is (rows, width))">;
+};
+template <class T, Index... E>
+  requires(!std::is_const_v<T>)
+struct ViewMistake<View<T, E...>, View<const T, E...>> {
+  static constexpr auto why = sentence<"expected a View of ", type<T>, ", found one of ", type<const T>,
+                                       ", which may only be read; write to a View of values that are yours to change">;
+};
+template <class T, Index... E, class U, Index W>
+struct ViewMistake<View<T, E...>, Columns<U, W>> {
+  static constexpr auto why = sentence<"expected a View, whose rows lie one after the other in memory, found Columns of ", W,
+                                       " out of a wider matrix; copy them into a View first">;
+};
+template <class To, class Owner>
+  requires requires(Owner& owner) { ViewMistake<To, decltype(owner.view())>::why; }
+struct ViewMistake<To, Owner> : ViewMistake<To, decltype(std::declval<Owner&>().view())> {};
+}  // namespace detail
 
 /// Row-major, contiguous, not owning. View<float, dyn, 3> is (n, 3); View<const float, 4, 3> may not be written through.
 /// A view whose data is null stands for "not wanted" where an operation's text allows it.
@@ -39,6 +79,16 @@ class View {
     requires(sizeof...(sizes) == dynamic_count)
       : data(memory), dynamic{static_cast<Index>(sizes)...} {}
   constexpr View(T* memory, const std::array<Index, dynamic_count>& sizes) : data(memory), dynamic(sizes) {}
+  /// Another number of run-time extents: it does not compile, and says why.
+  template <std::convertible_to<Index>... Sizes, std::size_t Found = sizeof...(Sizes), std::size_t Expected = dynamic_count>
+    requires(Found != Expected)
+  constexpr explicit View(T*, Sizes...) {
+    static_assert(fits<(Expected == Found), "View: expected one number for every wu::dyn among the extents, ", Expected,
+                       ", found ", Found>);
+  }
+  /// Another View, or the owner of one, that does not fit: g++ prints why, clang both types.
+  template <class Found, detail::Sentence Why = detail::ViewMistake<View, Found>::why>
+  constexpr View(const Found&) = delete;
 
   /// Not checked for overflow: where memory is taken it is (core/buffer.hpp).
   constexpr Index size() const {
@@ -120,6 +170,8 @@ class Columns {
   /// How many rows there are.
   constexpr Index rows() const { return count; }
   constexpr Index size() const { return count * W; }
+  /// Element k of the W columns, row by row.
+  constexpr T& operator[](Index k) const { return data[k / W * stride + k % W]; }
   /// Where row r begins.
   constexpr T* row(Index r) const { return data + r * stride; }
 };

@@ -43,7 +43,7 @@ template <class T>
 void activate_backward(Context& ctx, typename kernel::Activations<T>::Backward function, const char* what, auto dx, auto dy,
                        auto x) {
   check_contiguous(dx, dy, x);
-  static_assert(SameWidth<SameWidth<x.width, dy.width>::value, dx.width>::value == x.width);
+  static_assert(SameWidth<x.width, dy.width, dx.width>::value == x.width);
   if (!dx.data) return;
   check_sizes(what, x.size(), dy.size());
   check_sizes(what, x.size(), dx.size());

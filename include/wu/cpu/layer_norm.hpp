@@ -84,8 +84,7 @@ void layer_norm_forward(Context& ctx, auto y, auto mean, auto inv_std, auto x, a
            std::is_same_v<value_of<decltype(inv_std)>, sum_of<decltype(x)>>
 {
   detail::check_contiguous(y, mean, inv_std, x, gain, bias);
-  constexpr Index C =
-      detail::SameWidth<detail::SameWidth<x.width, y.width>::value, detail::SameWidth<gain.width, bias.width>::value>::value;
+  constexpr Index C = detail::SameWidth<x.width, y.width, gain.width, bias.width>::value;
   check_rows("layer norm", x, y);
   detail::check_sizes("layer norm, mean", x.rows(), mean.size());
   detail::check_sizes("layer norm, inv_std", x.rows(), inv_std.size());
@@ -101,9 +100,7 @@ void layer_norm_backward(Context& ctx, auto dx /* = */, auto dgain /* += */, aut
            std::is_same_v<value_of<decltype(inv_std)>, sum_of<decltype(x)>>
 {
   detail::check_contiguous(dx, dgain, dbias, dy, x, mean, inv_std, gain);
-  constexpr Index C =
-      detail::SameWidth<detail::SameWidth<x.width, dy.width>::value, detail::SameWidth<gain.width, dx.width>::value>::value;
-  static_assert(detail::SameWidth<detail::SameWidth<dgain.width, dbias.width>::value, C>::value == C);
+  constexpr Index C = detail::SameWidth<x.width, dy.width, gain.width, dx.width, dgain.width, dbias.width>::value;
   check_rows("layer norm backward", x, dy);
   if (dx.data) check_rows("layer norm backward", x, dx);
   detail::check_sizes("layer norm backward, mean", x.rows(), mean.size());

@@ -51,8 +51,8 @@ void linear_forward(Context& ctx, auto y, auto x, auto W, auto b)
   requires detail::one_native_type<decltype(y), decltype(x), decltype(W), decltype(b)>
 {
   detail::check_contiguous(y, x, W, b);
-  constexpr Index In = detail::LinearWidths<x.width, W.width>::in, Out = detail::LinearOutputs<y.width, W.extents[0]>::out;
-  static_assert(detail::LinearOutputs<b.width, Out>::out == Out);
+  using Widths = detail::LinearWidths<W.extents[0], W.width, x.width, y.width, b.width>;
+  constexpr Index In = Widths::in, Out = Widths::out;
   check_rows("linear", x, y);
   kernel::Linear<value_of<decltype(x)>>::forward(ctx, y.data, x.data, W.data, b.data, x.rows(), In, Out);
 }
@@ -62,8 +62,10 @@ void linear_backward(Context& ctx, auto dx /* = */, auto dW /* += */, auto db /*
   requires detail::one_native_type<decltype(dx), decltype(dW), decltype(db), decltype(dy), decltype(x), decltype(W)>
 {
   detail::check_contiguous(dx, dW, db, dy, x, W);
-  constexpr Index In = detail::LinearWidths<x.width, W.width>::in, Out = detail::LinearOutputs<dy.width, W.extents[0]>::out;
-  detail::check_linear_backward(dx, dW, db, dy, x, W);
+  using Widths = detail::LinearWidths<W.extents[0], W.width, x.width, dy.width, W.extents[0]>;
+  constexpr Index In = Widths::in, Out = Widths::out;
+  static_assert(detail::LinearGradients<Out, In, dx.width, dW.extents[0], dW.width, db.width>::fit);
+  detail::check_linear_backward(dx, dy, x);
   kernel::Linear<value_of<decltype(x)>>::backward(ctx, dx.data, dW.data, db.data, dy.data, x.data, W.data, dy.rows(), In,
                                                   Out);
 }

@@ -157,13 +157,12 @@ void lora_forward(Context& ctx, Workspace& ws, auto y /* += */, auto xa, auto x,
   requires detail::one_native_type<decltype(y), decltype(xa), decltype(x), decltype(adapter)>
 {
   detail::check_contiguous(y, xa, x);
-  using W = detail::LoraWidths<x.width, adapter.in, y.width, adapter.out>;
-  constexpr Index R = detail::LoraRank<adapter.rank, xa.width>::rank;
+  using W = detail::LoraWidths<adapter.in, adapter.out, adapter.rank, x.width, y.width, xa.width>;
   using T = value_of<decltype(x)>;
   check_rows("lora", x, y, xa);
   const Index rows = detail::lora_rows(x.rows(), which, adapter.count);
   kernel::Lora<T>::forward(ctx, ws, y.data, xa.data, x.data, {adapter.A, adapter.B, adapter.stride, adapter.count}, which,
-                           static_cast<T>(scale), {W::in, W::out, R, x.rows(), rows});
+                           static_cast<T>(scale), {W::in, W::out, W::rank, x.rows(), rows});
 }
 
 /// ops/lora.hpp's, on all threads. For float and double.
@@ -173,15 +172,15 @@ void lora_backward(Context& ctx, Workspace& ws, auto dx /* += */, auto dadapter 
                                    decltype(adapter)>
 {
   detail::check_contiguous(dx, dy, x, xa);
-  using W = detail::LoraWidths<x.width, adapter.in, dy.width, adapter.out>;
-  constexpr Index R = detail::LoraRank<adapter.rank, xa.width>::rank;
+  using W = detail::LoraWidths<adapter.in, adapter.out, adapter.rank, x.width, dy.width, xa.width>;
+  static_assert(detail::LoraGradients<W::in, W::out, W::rank, dx.width, dadapter.in, dadapter.out, dadapter.rank>::fit);
   using T = value_of<decltype(x)>;
   check_rows("lora backward", x, dy, xa);
   const Index rows = detail::lora_rows(x.rows(), which, adapter.count);
   detail::check_lora_gradients(dx, dadapter, x, adapter);
   kernel::Lora<T>::backward(ctx, ws, dx.data, {dadapter.A, dadapter.B, dadapter.stride, dadapter.count}, dy.data, x.data,
                             xa.data, {adapter.A, adapter.B, adapter.stride, adapter.count}, which, static_cast<T>(scale),
-                            {W::in, W::out, R, x.rows(), rows});
+                            {W::in, W::out, W::rank, x.rows(), rows});
 }
 
 }  // namespace wu::cpu

@@ -68,7 +68,7 @@ double mse_forward(Context& ctx, View<double, dyn> per_sample, auto prediction, 
   requires detail::one_type<decltype(prediction), decltype(target)>
 {
   detail::check_contiguous(prediction, target);
-  static_assert(detail::SameWidth<prediction.width, target.width>::value == target.width);
+  static_assert(detail::SameWidth<prediction.width, target.width>::value == prediction.width);
   detail::check_sizes("mean squared error", target.size(), prediction.size());
   const Index samples = per_sample.size(), count = detail::sample_values("mean squared error", target.size(), samples);
   return kernel::Losses<value_of<decltype(target)>>::mse(ctx, {per_sample.data, static_cast<std::size_t>(samples)},
@@ -80,8 +80,7 @@ void mse_backward(Context& ctx, auto dprediction /* = */, auto prediction, auto 
   requires detail::one_type<decltype(dprediction), decltype(prediction), decltype(target)>
 {
   detail::check_contiguous(dprediction, prediction, target);
-  static_assert(detail::SameWidth<detail::SameWidth<prediction.width, target.width>::value, dprediction.width>::value ==
-                target.width);
+  static_assert(detail::SameWidth<prediction.width, target.width, dprediction.width>::value == prediction.width);
   detail::check_sizes("mean squared error backward", target.size(), prediction.size());
   const Index samples = static_cast<Index>(weights.size()),
               count = detail::sample_values("mean squared error backward", target.size(), samples);

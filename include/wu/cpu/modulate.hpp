@@ -88,8 +88,7 @@ void modulate_forward(Context& ctx, auto y, auto x, auto shift, auto scale)
   requires detail::one_type<decltype(y), decltype(x), decltype(shift), decltype(scale)>
 {
   detail::check_contiguous(y, x);
-  constexpr Index C = detail::SameWidth<detail::SameWidth<x.width, y.width>::value,
-                                        detail::SameWidth<shift.width, scale.width>::value>::value;
+  constexpr Index C = detail::SameWidth<x.width, y.width, shift.width, scale.width>::value;
   using T = value_of<decltype(x)>;
   check_rows("modulate", x, y);
   check_rows("modulate", shift, scale);
@@ -102,9 +101,7 @@ void modulate_backward(Context& ctx, auto dx /* = */, auto dshift /* = */, auto 
   requires detail::one_type<decltype(dx), decltype(dshift), decltype(dscale), decltype(dy), decltype(x), decltype(scale)>
 {
   detail::check_contiguous(dx, dy, x);
-  constexpr Index C =
-      detail::SameWidth<detail::SameWidth<x.width, dy.width>::value, detail::SameWidth<dx.width, scale.width>::value>::value;
-  static_assert(detail::SameWidth<detail::SameWidth<dshift.width, dscale.width>::value, C>::value == C);
+  constexpr Index C = detail::SameWidth<x.width, dy.width, dx.width, scale.width, dshift.width, dscale.width>::value;
   check_rows("modulate backward", x, dy);
   if (dx.data) check_rows("modulate backward", x, dx);
   if (dshift.data) check_rows("modulate backward", scale, dshift);
@@ -119,7 +116,7 @@ void gated_add_forward(Context& ctx, auto y /* += */, auto h, auto gate)
   requires detail::one_type<decltype(y), decltype(h), decltype(gate)>
 {
   detail::check_contiguous(y, h);
-  constexpr Index C = detail::SameWidth<detail::SameWidth<h.width, y.width>::value, gate.width>::value;
+  constexpr Index C = detail::SameWidth<h.width, y.width, gate.width>::value;
   check_rows("gated add", h, y);
   const Index k = detail::group_rows("gated add", h.rows(), gate.rows());
   kernel::Modulate<value_of<decltype(h)>>::gated_add(ctx, y.data, h.data, spaced(gate), h.rows(), k, C);
@@ -130,9 +127,7 @@ void gated_add_backward(Context& ctx, auto dh /* = */, auto dgate /* = */, auto 
   requires detail::one_type<decltype(dh), decltype(dgate), decltype(dy), decltype(h), decltype(gate)>
 {
   detail::check_contiguous(dh, dy, h);
-  constexpr Index C =
-      detail::SameWidth<detail::SameWidth<h.width, dy.width>::value, detail::SameWidth<dh.width, gate.width>::value>::value;
-  static_assert(detail::SameWidth<dgate.width, C>::value == C);
+  constexpr Index C = detail::SameWidth<h.width, dy.width, dh.width, gate.width, dgate.width>::value;
   check_rows("gated add backward", h, dy);
   if (dh.data) check_rows("gated add backward", h, dh);
   if (dgate.data) check_rows("gated add backward", gate, dgate);

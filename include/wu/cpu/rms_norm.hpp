@@ -65,7 +65,7 @@ void rms_norm_forward(Context& ctx, auto y, auto inv_rms, auto x, auto gain, dou
            std::is_same_v<value_of<decltype(inv_rms)>, sum_of<decltype(x)>>
 {
   detail::check_contiguous(y, inv_rms, x, gain);
-  constexpr Index C = detail::SameWidth<detail::SameWidth<x.width, y.width>::value, gain.width>::value;
+  constexpr Index C = detail::SameWidth<x.width, y.width, gain.width>::value;
   check_rows("rms norm", x, y);
   detail::check_sizes("rms norm, inv_rms", x.rows(), inv_rms.size());
   kernel::RMSNorm<value_of<decltype(x)>>::forward(ctx, y.data, inv_rms.data, x.data, gain.data, x.rows(), C,
@@ -78,8 +78,7 @@ void rms_norm_backward(Context& ctx, auto dx /* = */, auto dgain /* += */, auto 
            std::is_same_v<value_of<decltype(inv_rms)>, sum_of<decltype(x)>>
 {
   detail::check_contiguous(dx, dgain, dy, x, inv_rms, gain);
-  constexpr Index C = detail::SameWidth<detail::SameWidth<x.width, dy.width>::value, gain.width>::value;
-  static_assert(detail::SameWidth<detail::SameWidth<dx.width, dgain.width>::value, C>::value == C);
+  constexpr Index C = detail::SameWidth<x.width, dy.width, gain.width, dx.width, dgain.width>::value;
   check_rows("rms norm backward", x, dy);
   if (dx.data) check_rows("rms norm backward", x, dx);
   detail::check_sizes("rms norm backward, inv_rms", x.rows(), inv_rms.size());

@@ -7,6 +7,7 @@
 #include <string_view>
 
 #include "wu/core/describe.hpp"
+#include "wu/core/fits.hpp"
 #include "wu/core/name.hpp"
 #include "wu/core/view.hpp"
 
@@ -15,7 +16,7 @@ namespace wu {
 /// One adapted linear layer In -> Out: adapter A (rank, In), B (Out, rank).
 template <Name ModuleName, Index In, Index Out>
 struct Adapted {
-  static_assert(In > 0 && Out > 0, "Adapted: widths must be positive");
+  static_assert(fits<(In > 0 && Out > 0), "Adapted: expected widths In and Out of at least 1, found ", In, Out>);
   static constexpr std::size_t count = 1;
   /// Calls add(group, sub, in, out, experts).
   static constexpr void list(auto&& add) { add(ModuleName.view(), std::string_view{}, In, Out, Index{1}); }
@@ -24,7 +25,7 @@ struct Adapted {
 /// A group of Experts experts; each of Modules (Adapted) stands once for all experts, named "group.module".
 template <Name GroupName, Index Experts, class... Modules>
 struct AdaptedExperts {
-  static_assert(Experts > 0, "AdaptedExperts: the number of experts must be positive");
+  static_assert(fits<(Experts > 0), "AdaptedExperts: expected at least 1 expert, found ", Experts>);
   static constexpr std::size_t count = sizeof...(Modules);
   /// Calls add(group, sub, in, out, experts) for each module.
   static constexpr void list(auto&& add) {
@@ -51,31 +52,68 @@ struct AdaptedModule {
   }
 };
 
+namespace detail {
+template <class... Modules>
+inline constexpr std::array<AdaptedModule, (std::size_t{0} + ... + Modules::count)> listed_modules = [] {
+  std::array<AdaptedModule, (std::size_t{0} + ... + Modules::count)> all{};
+  std::size_t n = 0;
+  (Modules::list([&](std::string_view group, std::string_view sub, Index in, Index out, Index experts) {
+     all[n++] = {group, sub, in, out, experts};
+   }),
+   ...);
+  return all;
+}();
+constexpr void spell_module(auto&& put, const AdaptedModule& m) {
+  for (const char letter : m.group) put(letter);
+  if (!m.sub.empty()) put('.');
+  for (const char letter : m.sub) put(letter);
+}
+/// Texts: the names of all modules, and the first that is listed twice, or nothing.
+template <class... Modules>
+struct ModuleNames {
+  static constexpr void spell(auto&& put) {
+    bool first = true;
+    for (const AdaptedModule& m : listed_modules<Modules...>) {
+      if (!first) put(','), put(' ');
+      spell_module(put, m);
+      first = false;
+    }
+  }
+};
+template <class... Modules>
+struct RepeatedModule {
+  static constexpr void spell(auto&& put) {
+    const auto& all = listed_modules<Modules...>;
+    for (std::size_t i = 0; i < all.size(); ++i)
+      for (std::size_t j = 0; j < i; ++j)
+        if (all[i].group == all[j].group && all[i].sub == all[j].sub) return spell_module(put, all[i]);
+  }
+};
+template <bool Any>
+struct AnyModules {
+  static_assert(fits<Any, "AdaptedLayers: expected at least 1 module, as wu::Adapted<name, In, Out>, found none">);
+  static constexpr bool value = true;
+};
+template <class Repeated>
+struct ModulesDiffer;
+template <char... Repeated>
+struct ModulesDiffer<Spelled<Repeated...>> {
+  static_assert(fits<(sizeof...(Repeated) == 0), "AdaptedLayers: module ", Repeated...,
+                     " is listed twice; list it once, or give one of the two another name">);
+  static constexpr bool value = true;
+};
+}  // namespace detail
+
 /// `Layers` equal layers, each with these adapted modules, in the order in which their tokens lie.
 template <Index Layers, class... Modules>
 struct AdaptedLayers {
-  static_assert(Layers > 0, "AdaptedLayers: a backbone has at least one layer");
-  static_assert(sizeof...(Modules) > 0,
-                "AdaptedLayers: the list of adapted modules is empty; name at least one wu::Adapted");
+  static_assert(fits<(Layers > 0), "AdaptedLayers: expected at least 1 layer, found ", Layers>);
+  static_assert(detail::AnyModules<(sizeof...(Modules) > 0)>::value);
+  static_assert(detail::ModulesDiffer<detail::spelled<detail::RepeatedModule<Modules...>>>::value);
   static constexpr Index layers = Layers;
   static constexpr std::size_t module_count = (std::size_t{0} + ... + Modules::count);
-  static constexpr std::array<AdaptedModule, module_count> modules = [] {
-    std::array<AdaptedModule, module_count> all{};
-    std::size_t n = 0;
-    (Modules::list([&](std::string_view group, std::string_view sub, Index in, Index out, Index experts) {
-       all[n++] = {group, sub, in, out, experts};
-     }),
-     ...);
-    return all;
-  }();
-  /// Every module has a name of its own.
-  static constexpr bool names_differ = [] {
-    for (std::size_t i = 0; i < module_count; ++i)
-      for (std::size_t j = 0; j < i; ++j)
-        if (modules[i].group == modules[j].group && modules[i].sub == modules[j].sub) return false;
-    return true;
-  }();
-  static_assert(names_differ, "AdaptedLayers: a module is listed twice");
+  static constexpr const std::array<AdaptedModule, module_count>& modules = detail::listed_modules<Modules...>;
+  using names = detail::ModuleNames<Modules...>;
   /// The largest token width that divides every adapted width (paper section 3.4).
   static constexpr Index gcd_width = [] {
     Index g = 0;

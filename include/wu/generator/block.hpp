@@ -9,6 +9,7 @@
 #include <array>
 #include <tuple>
 
+#include "wu/core/fits.hpp"
 #include "wu/generator/grid.hpp"
 #include "wu/nn/attention.hpp"
 #include "wu/nn/feed_forward.hpp"
@@ -20,7 +21,8 @@ namespace wu {
 /// Field is its parameters' name in the checkpoint. Over a Grid it becomes FactorizedAttention<...>::over<Grid, C, D>.
 template <Name Field, Name... Axes>
 struct FactorizedAttention {
-  static_assert(sizeof...(Axes) > 0, "FactorizedAttention: name at least one axis to attend over");
+  static_assert(fits<(sizeof...(Axes) > 0), "FactorizedAttention: expected at least one axis to attend over, found ",
+                     sizeof...(Axes)>);
   static constexpr auto field = Field;
   /// "self_attn_hw over token × rank"
   static std::string describe() {
@@ -33,7 +35,7 @@ struct FactorizedAttention {
   template <class G, Index C, Index HeadWidth>
   struct over : Attention<C, HeadWidth> {
     static constexpr auto rotary_axes = G::template rotary<HeadWidth, Axes...>();
-    static constexpr Index length = (Index{1} * ... * G::sizes[G::template find<Axes>()]);
+    static constexpr Index length = (Index{1} * ... * G::sizes[G::template axis<Axes>()]);
     /// Which rows attend to which, for `batch` grids one after the other.
     static AttentionRows rows(Index batch) { return G::template attend<Axes...>(batch); }
   };
@@ -93,7 +95,8 @@ struct GeneratorBlock<BlockOrder<Attentions...>, G, C, HeadWidth> {
     constexpr void visit(auto&& at) {
       constexpr const char* fields[] = {Attentions::field.c_str()...};
       constexpr const char* norms[] = {"norm1", "norm2", "norm3", "norm4", "norm5", "norm6"};
-      static_assert(self_count + 2 <= 6, "BlockOrder: at most four self attentions in a block");
+      static_assert(fits<(sizeof...(Attentions) <= 4), "BlockOrder: expected at most 4 self attentions in a block, found ",
+                         sizeof...(Attentions)>);
       for (std::size_t k = 0; k < self_count; ++k) at(norms[k], norm[k]), at(fields[k], self[k]);
       at(norms[self_count], norm[self_count]);
       at("self_attn_cross", cross);

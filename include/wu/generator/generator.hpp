@@ -8,6 +8,11 @@
 #include <array>
 #include <cmath>
 #include <type_traits>
+#include <utility>
+
+#include "wu/core/fits.hpp"
+#include "wu/core/view.hpp"
+#include "wu/ops/reference.hpp"  // these first, so that a message out of them tells a short way here
 
 #include "wu/generator/block.hpp"
 #include "wu/generator/prior.hpp"
@@ -48,6 +53,63 @@ enum class CrossRotary {
   paper,     ///< layer half, token and rank a quarter each
 };
 
+namespace detail {
+template <class Wanted, class Found>
+struct GeneratorView {
+  static_assert(fits<false, "Generator: expected a wu::Tensor or wu::View, found ", type<Found>>);
+};
+template <class T, Index Input, class U, Index... Found>
+struct GeneratorView<View<T, dyn, dyn, Input>, View<U, Found...>> {
+  static_assert(fits<std::is_convertible_v<View<U, Found...>, View<T, dyn, dyn, Input>>,
+                     "Generator: expected a condition of ", type<T>, " with extents -1, -1, ", Input,
+                     " (-1 is wu::dyn), as ConditionWidth says, found ", type<U>, " with extents ", Found...>);
+};
+template <class T, Index n, Index h, Index r, Index d, class U, Index... Found>
+struct GeneratorView<View<T, dyn, n, h, r, d>, View<U, Found...>> {
+  static_assert(fits<std::is_convertible_v<View<U, Found...>, View<T, dyn, n, h, r, d>>, "Generator: expected tokens of ",
+                     type<T>, " with extents -1, ", n, h, r, d, " (-1 is wu::dyn), as Tokens has them, found ", type<U>,
+                     " with extents ", Found...>);
+};
+template <class Wanted, class Found>
+struct GeneratorWeights {
+  static_assert(fits<std::is_same_v<Wanted, Found>, "Generator: expected weights of ", type<Wanted>, ", found weights of ",
+                     type<Found>, "; wu::Weights<Generator, T> has view() to write and frozen() to read">);
+};
+/// The view that a Tensor gives, or the view itself.
+template <class V>
+struct ViewOf {
+  using type = V;
+};
+template <class Owner>
+  requires requires(Owner& owner) { owner.view(); }
+struct ViewOf<Owner> {
+  using type = decltype(std::declval<Owner&>().view());
+};
+/// The scalar of a generator's weights; other things stand for themselves.
+template <class P>
+struct WeightsOf {
+  using type = P;
+};
+template <class P>
+  requires requires { typename P::Scalar; }
+struct WeightsOf<P> {
+  using type = typename P::Scalar;
+};
+
+/// What the sizes of a generator must be to one another.
+template <Index Rank, Index C, Index HeadWidth, Index Blocks, Index JoinedRanks, Index RotaryParts>
+struct GeneratorSizes {
+  static_assert(fits<(Rank % JoinedRanks == 0 && C % JoinedRanks == 0), "Generator: JoinedRanks ", JoinedRanks,
+                     " does not divide both the rank, ", Rank, ", and the width, ", C, "; give a divisor of both">);
+  static_assert(fits<(C % HeadWidth == 0), "Generator: HeadWidth ", HeadWidth, " does not divide the width, ", C,
+                     "; give a divisor of it that is a multiple of ", RotaryParts>);
+  static_assert(fits<(C % HeadWidth != 0 || HeadWidth % RotaryParts == 0), "Generator: HeadWidth ", HeadWidth,
+                     " has no rotary pairs for every axis; give a multiple of ", RotaryParts>);
+  static_assert(fits<(Blocks > 0), "Generator: expected at least 1 block, found ", Blocks>);
+  static constexpr bool value = true;
+};
+}  // namespace detail
+
 /// A generator for the adapters that `TokensType` (Tokenizer<Rank, D>::of<Shape>) describes.
 template <class TokensType, class W, class HW, class NB, class JR, class CW, class Order = ReleasedOrder,
           CrossRotary Positions = CrossRotary::released>
@@ -56,14 +118,13 @@ struct Generator {
   using Tokens = TokensType;
   /// Backbone layers, tokens in a layer, rank, token width.
   static constexpr Index n = Tokens::layers, h = Tokens::tokens_per_layer, r = Tokens::rank, d = Tokens::token_width;
-  /// Model width, head width, blocks, joined rank rows, width of the condition.
-  static constexpr Index C = W::value, D = HW::value, N = NB::value, a = JR::value, input = CW::value;
-  static_assert(r % a == 0, "Generator: the number of joined ranks must divide the rank");
-  static_assert(C % a == 0, "Generator: the number of joined ranks must divide the model width");
-  static_assert(N > 0, "Generator: the number of blocks must be positive");
-  static_assert(C % D == 0, "Generator: the head width must divide the model width");
-  static_assert(D % (Positions == CrossRotary::paper ? 8 : 4) == 0,
-                "Generator: the head width must be a multiple of 4 (8 with the paper's cross positions), for rotary pairs");
+  /// Model width, blocks, width of the condition; below, head width and joined rank rows.
+  static constexpr Index C = W::value, N = NB::value, input = CW::value;
+  static constexpr Index rotary_parts = Positions == CrossRotary::paper ? 8 : 4;
+  static_assert(detail::GeneratorSizes<r, C, HW::value, N, JR::value, rotary_parts>::value);
+  // After a message the sizes are such that no other follows from it.
+  static constexpr Index D = C % HW::value == 0 && HW::value % rotary_parts == 0 ? HW::value : C;
+  static constexpr Index a = r % JR::value == 0 && C % JR::value == 0 ? JR::value : 1;
   /// Width of a rank row, positions of a token, positions of a request.
   static constexpr Index c = C / a, w = r / a, positions = n * h * w;
 
@@ -91,6 +152,7 @@ struct Generator {
   /// Views of the weights. T const: frozen.
   template <class T>
   struct Parameters {
+    using Scalar = T;
     typename Linear<input, C>::template Parameters<T> hidden_in;
     typename RMSNorm<C>::template Parameters<T> norm_input, norm_tokens, norm_final;
     View<T, h * r, c> hw_pos;
@@ -124,6 +186,13 @@ struct Generator {
     fill_normal(p.layer_pos, seed, "generator.layer_pos", 1);
     fill_normal(p.proj_out_A.weight, seed, "generator.proj_out_A", 1 / std::sqrt(static_cast<double>(c * d)));
     fill(p.proj_out_B.weight, 0);
+  }
+
+  /// Weights that initialise may not be given: it does not compile, and says why.
+  template <class T, class P>
+    requires(!std::is_same_v<P, Parameters<T>>)
+  static void initialise(const P&, std::uint64_t) {
+    detail::GeneratorWeights<T, typename detail::WeightsOf<P>::type>();
   }
 
   /// Floating-point operations of one forward pass in products (2 for each multiplication and its addition), by part.
@@ -237,6 +306,19 @@ struct Generator {
                      View<const T, dyn, c>(s.normed.data + rows_before * c, count), out.weight, out.bias);
     });
     return s;
+  }
+
+  /// What forward may not be given: it does not compile, and says why.
+  template <class T, class Context, class Written, class Read, class P>
+    requires(!detail::Device<Context> || !std::is_convertible_v<Written, typename Tokens::template Tokens<T>> ||
+             !std::is_convertible_v<Read, View<const T, dyn, dyn, input>> || !std::is_same_v<P, Parameters<const T>>)
+  static Saved<T> forward(Context&, Workspace&, Written&&, Read&&, const P&) {
+    detail::ExpectDevice<Context>();
+    detail::GeneratorView<typename Tokens::template Tokens<T>,
+                          typename detail::ViewOf<std::remove_reference_t<Written>>::type>();
+    detail::GeneratorView<View<const T, dyn, dyn, input>, typename detail::ViewOf<std::remove_reference_t<Read>>::type>();
+    detail::GeneratorWeights<const T, typename detail::WeightsOf<P>::type>();
+    return {};
   }
 
   /// Gradients of every weight (added) and of the condition (overwritten; null: not wanted) from those of the tokens.

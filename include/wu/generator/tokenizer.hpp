@@ -11,6 +11,7 @@
 #include <limits>
 #include <string_view>
 
+#include "wu/core/fits.hpp"
 #include "wu/core/workspace.hpp"
 #include "wu/generator/adapted.hpp"
 #include "wu/nn/initialise.hpp"
@@ -21,10 +22,28 @@ namespace wu {
 /// How a matrix fills its tokens; both are described at the top of the file.
 enum class Layout { flat, rank_anchored };
 
+namespace detail {
+template <Index D, Index Gcd>
+struct AnchoredWidth {
+  static_assert(fits<(Gcd % D == 0), "Tokenizer: a token width of ", D,
+                     " does not divide every adapted width, which Layout::rank_anchored needs; give wu::gcd_width<Shape>, ",
+                     Gcd, ", or a divisor of it, or Layout::flat">);
+  static constexpr bool value = true;
+};
+template <class Wanted, class Listed>
+struct ModuleFound;
+template <char... Wanted, char... Listed>
+struct ModuleFound<Spelled<Wanted...>, Spelled<Listed...>> {
+  static_assert(fits<(sizeof...(Wanted) == 0), "Tokenizer::adapter: no adapted module is named ", Wanted...,
+                     "; name one of ", Listed...>);
+  static constexpr bool value = true;
+};
+}  // namespace detail
+
 /// Tokens of Rank rows of width D. Tokenizer<Rank, D>::of<Shape> knows where the adapters of a shape lie.
 template <Index Rank, Index D, Layout TokenLayout = Layout::flat>
 struct Tokenizer {
-  static_assert(Rank > 0 && D > 0, "Tokenizer: rank and token width must be positive");
+  static_assert(fits<(Rank > 0 && D > 0), "Tokenizer: expected a rank and a token width of at least 1, found ", Rank, D>);
 
   /// Shape: AdaptedLayers. Everything here is known at compile time.
   template <class Shape>
@@ -36,9 +55,7 @@ struct Tokenizer {
     static constexpr Layout layout = TokenLayout;
     static constexpr std::size_t module_count = Shape::module_count;
     static constexpr const auto& modules = Shape::modules;
-    static_assert(TokenLayout == Layout::flat || Shape::gcd_width % D == 0,
-                  "Tokenizer: the rank-anchored layout needs a token width that divides every adapted width; use "
-                  "wu::gcd_width<Shape> or a divisor of it, or Layout::flat");
+    static_assert(detail::AnchoredWidth<D, (TokenLayout == Layout::flat ? D : Shape::gcd_width)>::value);
 
     /// How many tokens a matrix of so many entries takes.
     static constexpr Index tokens_of(Index entries) { return (entries + values_per_token - 1) / values_per_token; }
@@ -205,7 +222,9 @@ struct Tokenizer {
     /// The adapter of one module of one layer for every request of the batch, as a view into the tokens: nothing is copied.
     template <Name Module, class T, Index... E>
     static auto adapter(View<T, E...> tokens, Index layer) {
-      static_assert(find(Module.view()) < module_count, "Tokenizer::adapter: the adapted shape has no module of this name");
+      static_assert(detail::ModuleFound<std::conditional_t<(find(Module.view()) < module_count), detail::Spelled<>,
+                                                           detail::spelled<detail::NameList<Module>>>,
+                                        detail::spelled<typename Shape::names>>::value);
       static_assert(TokenLayout == Layout::flat,
                     "Tokenizer::adapter: only flat tokens are adapters as they lie; detokenize rank-anchored ones");
       constexpr std::size_t m = find(Module.view()) < module_count ? find(Module.view()) : 0;

@@ -3,6 +3,7 @@
 //     q = rope(x W_q), k = rope(u W_k), v = u W_v;   y = attention(q, k, v) W_o.        x, y: (rows, C)   u: (memory rows, C)
 #pragma once
 
+#include "wu/core/fits.hpp"
 #include "wu/nn/linear.hpp"
 #include "wu/ops/attention.hpp"
 #include "wu/ops/elementwise.hpp"
@@ -10,10 +11,19 @@
 
 namespace wu {
 
+namespace detail {
+template <Index C, Index HeadWidth>
+struct HeadsDivide {
+  static_assert(fits<(C % HeadWidth == 0), "Attention: a head width of ", HeadWidth, " does not divide the model width, ", C,
+                     "; give a divisor of it">);
+  static constexpr bool value = true;
+};
+}  // namespace detail
+
 /// Four projections C -> C with bias, rotary positions, heads of HeadWidth. The formula stands at the top of the file.
 template <Index C, Index HeadWidth>
 struct Attention {
-  static_assert(C % HeadWidth == 0, "Attention: the head width must divide the model width");
+  static_assert(detail::HeadsDivide<C, HeadWidth>::value);
   static constexpr Index heads = C / HeadWidth;
 
   /// Views of the weights. T const: frozen.

@@ -1,6 +1,8 @@
 // A linear layer's parameters, and the layer with a low-rank adapter beside it.
 #pragma once
 
+#include "wu/ops/reference.hpp"  // first, so that a message out of it tells a short way here
+
 #include <span>
 
 #include "wu/core/describe.hpp"
@@ -10,6 +12,7 @@
 namespace wu {
 
 /// y = x W^T + b.   x: (rows, In)   y: (rows, Out)
+/// What the operations check is checked here first: a mistake's message then names the layer that was called.
 template <Index In, Index Out>
 struct Linear {
   static constexpr Index in = In, out = Out;
@@ -35,7 +38,12 @@ struct Linear {
   }
 
   /// y: (rows, Out)   x: (rows, In). p: Parameters.
-  static void forward(auto& ctx, auto y, auto x, const auto& p) { linear_forward(ctx, y, x, p.weight, p.bias); }
+  static void forward(auto& ctx, auto y, auto x, const auto& p) {
+    detail::ExpectDevice<std::remove_reference_t<decltype(ctx)>>();
+    detail::check_scalars(x, p.weight);
+    static_assert(detail::LinearWidths<Out, In, x.width, y.width, Out>::in == In);
+    linear_forward(ctx, y, x, p.weight, p.bias);
+  }
   /// dx may be null. dp's views may be null: a frozen layer.
   static void backward(auto& ctx, auto dx /* = */, const auto& dp /* += */, auto dy, auto x, const auto& p) {
     linear_backward(ctx, dx, dp.weight, dp.bias, dy, x, p.weight);
@@ -77,6 +85,8 @@ struct LoRALinear {
   template <class T>
   static Saved<T> forward(auto& ctx, Workspace& ws, View<T, dyn, Out> y, View<const T, dyn, In> x, const auto& p,
                           AdapterView<const T, In, Out, Rank> adapter, std::span<const Index> which, double scale) {
+    detail::ExpectDevice<std::remove_reference_t<decltype(ctx)>>();
+    detail::check_scalars(x, p.weight);
     Saved<T> xa;
     if (adapter.A) xa = ws.take<T, dyn, Rank>(x.rows());
     linear_forward(ctx, y, x, p.weight, p.bias);

@@ -12,6 +12,7 @@
 #include <cmath>
 #include <limits>
 
+#include "wu/core/fits.hpp"
 #include "wu/core/workspace.hpp"
 #include "wu/ops/reference.hpp"
 
@@ -75,15 +76,19 @@ struct AttentionRows {
 namespace detail {
 template <Index WidthOfQ, Index WidthOfK, Index WidthOfV, Index D>
 struct AttentionWidths {
-  static_assert(WidthOfQ == WidthOfK && WidthOfK == WidthOfV, "attention: q, k and v must have the same width");
-  static_assert(WidthOfQ % D == 0, "attention: the head width must divide the width of q");
+  static_assert(fits<(WidthOfQ == WidthOfK && WidthOfK == WidthOfV), "attention: expected k and v of width ", WidthOfQ,
+                     ", as q, found ", WidthOfK, " and ", WidthOfV>);
+  static_assert(fits<(WidthOfQ % D == 0), "attention: a head width of ", D, " does not divide ", WidthOfQ,
+                     ", the width of q; give a divisor of it">);
   static constexpr Index heads = WidthOfQ / D;
 };
 /// Everything that lies beside q is as wide as q, but for lse, which has a value for each head.
 template <Index Width, Index Heads, Index WidthOfLse, Index... Widths>
 constexpr void check_attention_widths() {
-  static_assert(((Widths == Width) && ...), "attention: outputs and gradients must have the width of q");
-  static_assert(WidthOfLse == Heads, "attention: lse must have one value for each head, (rows of q, heads)");
+  static_assert(fits<((Widths == Width) && ...), "attention: expected outputs and gradients of width ", Width,
+                     ", as q, found ", Widths...>);
+  static_assert(fits<(WidthOfLse == Heads), "attention: expected one lse for each head, (rows of q, ", Heads,
+                     "), found (rows of q, ", WidthOfLse, ")">);
 }
 inline void check_mapped(const char* what, const RowMap& group, const RowMap& inside, Index rows) {
   if (rows == 0) return;

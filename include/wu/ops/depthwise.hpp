@@ -5,6 +5,7 @@
 
 #include <algorithm>
 
+#include "wu/core/fits.hpp"
 #include "wu/ops/reference.hpp"
 
 namespace wu {
@@ -18,10 +19,12 @@ consteval Index odd_root() {
 }
 template <Index Taps, Index WidthOfX, Index WidthOfW>
 struct DepthwiseWidths {
-  static_assert(WidthOfX == WidthOfW,
-                "depthwise: x (b, H, W, C) and the filters (K * K, C) must agree on C, their last extent");
+  static_assert(fits<(WidthOfX == WidthOfW), "depthwise: expected filters (K * K, ", WidthOfX, ") for x (b, H, W, ",
+                     WidthOfX, "), found (K * K, ", WidthOfW, ")">);
   static constexpr Index channels = WidthOfX, k = odd_root<Taps>();
-  static_assert(k * k == Taps, "depthwise: the filters must be (K * K, C) with K odd");
+  static_assert(
+      fits<(odd_root<Taps>() * odd_root<Taps>() == Taps),
+           "depthwise: expected the square of an odd number of taps, (K * K, C), found ", Taps, "; give 9, 25 or 49">);
 };
 /// Throws unless both pictures have the same extents.
 void check_pictures(const char* what, const auto& x, const auto& y) {

@@ -13,8 +13,7 @@ namespace wu {
 /// other sizes.
 void layer_norm_forward(reference&, auto y, auto mean, auto inv_std, auto x, auto gain, auto bias, double eps = 1e-6) {
   detail::check_contiguous(y, mean, inv_std, x, gain, bias);
-  constexpr Index C =
-      detail::SameWidth<detail::SameWidth<x.width, y.width>::value, detail::SameWidth<gain.width, bias.width>::value>::value;
+  constexpr Index C = detail::SameWidth<x.width, y.width, gain.width, bias.width>::value;
   using Sum = sum_of<decltype(x)>;
   check_rows("layer norm", x, y);
   detail::check_sizes("layer norm, mean", x.rows(), mean.size());
@@ -37,9 +36,7 @@ void layer_norm_forward(reference&, auto y, auto mean, auto inv_std, auto x, aut
 void layer_norm_backward(reference&, auto dx /* = */, auto dgain /* += */, auto dbias /* += */, auto dy, auto x, auto mean,
                          auto inv_std, auto gain) {
   detail::check_contiguous(dx, dgain, dbias, dy, x, mean, inv_std, gain);
-  constexpr Index C =
-      detail::SameWidth<detail::SameWidth<x.width, dy.width>::value, detail::SameWidth<gain.width, dx.width>::value>::value;
-  static_assert(detail::SameWidth<detail::SameWidth<dgain.width, dbias.width>::value, C>::value == C);
+  constexpr Index C = detail::SameWidth<x.width, dy.width, gain.width, dx.width, dgain.width, dbias.width>::value;
   using Sum = sum_of<decltype(x)>;
   check_rows("layer norm backward", x, dy);
   if (dx.data) check_rows("layer norm backward", x, dx);

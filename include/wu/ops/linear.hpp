@@ -3,25 +3,32 @@
 // Backward overwrites dx and adds to dW and db.
 #pragma once
 
+#include "wu/core/fits.hpp"
 #include "wu/ops/reference.hpp"
 
 namespace wu {
 
 namespace detail {
-template <Index WidthOfX, Index WidthOfW>
+/// W: (Out, In), beside it x: (rows, In), y: (rows, Out), b: (Out).
+template <Index Out, Index In, Index WidthOfX, Index WidthOfY, Index WidthOfB>
 struct LinearWidths {
-  static_assert(WidthOfX == WidthOfW, "linear: x (rows, In) and W (Out, In) must agree on In, their last extent");
-  static constexpr Index in = WidthOfX;
+  static_assert(
+      fits<(WidthOfX == In), "linear: W is (", Out, In, "), so expected x (rows, ", In, "), found (rows, ", WidthOfX, ")">);
+  static_assert(fits<(WidthOfY == Out && WidthOfB == Out), "linear: W is (", Out, In, "), so expected y (rows, ", Out,
+                     ") and b (", Out, "), found y (rows, ", WidthOfY, ") and b (", WidthOfB, ")">);
+  static constexpr Index in = In, out = Out;
 };
-template <Index WidthOfY, Index RowsOfW>
-struct LinearOutputs {
-  static_assert(WidthOfY == RowsOfW, "linear: y (rows, Out), W (Out, In) and b (Out) must agree on Out");
-  static constexpr Index out = WidthOfY;
+/// Gradients have the extents of what they are the gradients of.
+template <Index Out, Index In, Index WidthOfDx, Index RowsOfDW, Index WidthOfDW, Index WidthOfDb>
+struct LinearGradients {
+  static_assert(fits<(RowsOfDW == Out && WidthOfDW == In), "linear backward: W is (", Out, In, "), so expected dW (", Out,
+                     In, "), found (", RowsOfDW, WidthOfDW, ")">);
+  static_assert(fits<(WidthOfDx == In && WidthOfDb == Out), "linear backward: W is (", Out, In, "), so expected dx (rows, ",
+                     In, ") and db (", Out, "), found dx (rows, ", WidthOfDx, ") and db (", WidthOfDb, ")">);
+  static constexpr bool fit = true;
 };
-/// Throws unless x, dx and dy have equally many rows. The other extents are those of the layer, gradients included, and checked as such.
-void check_linear_backward(auto dx, auto dW, auto db, auto dy, auto x, auto W) {
-  static_assert(LinearWidths<dx.width, W.width>::in == LinearWidths<x.width, dW.width>::in);
-  static_assert(LinearOutputs<dy.width, dW.extents[0]>::out == LinearOutputs<db.width, W.extents[0]>::out);
+/// Throws unless x, dx and dy have equally many rows.
+void check_linear_backward(auto dx, auto dy, auto x) {
   check_rows("linear backward", x, dy);
   if (dx.data) check_rows("linear backward", x, dx);
 }
@@ -30,8 +37,9 @@ void check_linear_backward(auto dx, auto dW, auto db, auto dy, auto x, auto W) {
 /// b may be null: no bias.
 void linear_forward(reference&, auto y, auto x, auto W, auto b) {
   detail::check_contiguous(y, x, W, b);
-  constexpr Index In = detail::LinearWidths<x.width, W.width>::in, Out = detail::LinearOutputs<y.width, W.extents[0]>::out;
-  static_assert(detail::LinearOutputs<b.width, Out>::out == Out);
+  detail::check_scalars(x, W);
+  using Widths = detail::LinearWidths<W.extents[0], W.width, x.width, y.width, b.width>;
+  constexpr Index In = Widths::in, Out = Widths::out;
   check_rows("linear", x, y);
   const Index rows = x.rows();
   for (Index s = 0; s < rows; ++s)
@@ -45,9 +53,12 @@ void linear_forward(reference&, auto y, auto x, auto W, auto b) {
 /// dx, dW and db may each be null. Throws ShapeError unless x, dx and dy have equally many rows.
 void linear_backward(reference&, auto dx /* = */, auto dW /* += */, auto db /* += */, auto dy, auto x, auto W) {
   detail::check_contiguous(dx, dW, db, dy, x, W);
-  constexpr Index In = detail::LinearWidths<x.width, W.width>::in, Out = detail::LinearOutputs<dy.width, W.extents[0]>::out;
+  detail::check_scalars(x, W);
+  using Widths = detail::LinearWidths<W.extents[0], W.width, x.width, dy.width, W.extents[0]>;
+  constexpr Index In = Widths::in, Out = Widths::out;
+  static_assert(detail::LinearGradients<Out, In, dx.width, dW.extents[0], dW.width, db.width>::fit);
   using Sum = sum_of<decltype(x)>;
-  detail::check_linear_backward(dx, dW, db, dy, x, W);
+  detail::check_linear_backward(dx, dy, x);
   const Index rows = dy.rows();
   if (dx.data)
     for (Index s = 0; s < rows; ++s)

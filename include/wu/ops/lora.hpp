@@ -9,6 +9,7 @@
 #include <algorithm>
 #include <span>
 
+#include "wu/core/fits.hpp"
 #include "wu/core/workspace.hpp"
 #include "wu/ops/reference.hpp"
 
@@ -32,19 +33,39 @@ struct AdapterView {
   {
     return {A, B, stride, count};
   }
+  /// What a layer that this adapter does not fit asks for: it does not compile, and says why.
+  template <class U, Index LayerIn, Index LayerOut, Index LayerRank>
+    requires(LayerIn != InWidth || LayerOut != OutWidth || LayerRank != Rank)
+  constexpr operator AdapterView<U, LayerIn, LayerOut, LayerRank>() const {
+    static_assert(fits<(LayerRank == Rank), "expected an adapter of rank ", LayerRank, ", as the layer, found rank ", Rank,
+                       "; give layer and tokenizer one rank">);
+    static_assert(fits<((LayerIn == InWidth && LayerOut == OutWidth) || LayerRank != Rank), "expected an adapter from ",
+                       LayerIn, " to ", LayerOut, ", as the layer, found one from ", InWidth, " to ", OutWidth,
+                       "; give that of the same module">);
+    return {};
+  }
 };
 
 namespace detail {
-template <Index WidthOfX, Index WidthOfA, Index WidthOfY, Index RowsOfB>
+/// An adapter of A (R, In) and B (Out, R), beside it x: (rows, In), y: (rows, Out), the saved product xa: (rows, R).
+template <Index In, Index Out, Index R, Index WidthOfX, Index WidthOfY, Index WidthOfXA>
 struct LoraWidths {
-  static_assert(WidthOfX == WidthOfA, "lora: x (rows, In) and A (R, In) must agree on In, their last extent");
-  static_assert(WidthOfY == RowsOfB, "lora: y (rows, Out) and B (Out, R) must agree on Out");
-  static constexpr Index in = WidthOfX, out = WidthOfY;
+  static_assert(
+      fits<(WidthOfX == In && WidthOfY == Out), "lora: the adapter goes from ", In, " to ", Out, ", so expected x (rows, ",
+           In, ") and y (rows, ", Out, "), found x (rows, ", WidthOfX, ") and y (rows, ", WidthOfY, ")">);
+  static_assert(fits<(WidthOfXA == R), "lora: the adapter has rank ", R, ", so expected x A^T (rows, ", R,
+                     "), found (rows, ", WidthOfXA, "); give both one rank">);
+  static constexpr Index in = In, out = Out, rank = R;
 };
-template <Index RankOfA, Index WidthOfXA>
-struct LoraRank {
-  static_assert(RankOfA == WidthOfXA, "lora: the adapter and the saved product x A^T must have the same rank");
-  static constexpr Index rank = RankOfA;
+/// Gradients have the extents of what they are the gradients of.
+template <Index In, Index Out, Index R, Index WidthOfDx, Index InOfGradient, Index OutOfGradient, Index RankOfGradient>
+struct LoraGradients {
+  static_assert(fits<(WidthOfDx == In), "lora backward: the adapter goes from ", In, " to ", Out, ", so expected dx (rows, ",
+                     In, "), found (rows, ", WidthOfDx, ")">);
+  static_assert(fits<(InOfGradient == In && OutOfGradient == Out && RankOfGradient == R),
+                     "lora backward: In, Out and rank of the adapter are ", In, Out, R,
+                     ", expected the same of its gradient, found ", InOfGradient, OutOfGradient, RankOfGradient>);
+  static constexpr bool fit = true;
 };
 /// Rows per sample; throws unless the rows divide evenly and every index names an adapter.
 inline Index lora_rows(Index rows, std::span<const Index> which, Index count) {
@@ -56,11 +77,8 @@ inline Index lora_rows(Index rows, std::span<const Index> which, Index count) {
       throw ShapeError(message("lora: expected an adapter index below ", count, " or no_adapter, found ", k));
   return rows / samples;
 }
-/// Throws unless there is a gradient for every adapter, or none at all; its extents and those of dx are checked as the layer's own.
+/// Throws unless dx has the rows of x, and there is a gradient for every adapter, or none at all.
 void check_lora_gradients(auto dx, auto dadapter, auto x, auto adapter) {
-  static_assert(LoraWidths<dx.width, adapter.in, dadapter.out, adapter.out>::in ==
-                LoraWidths<x.width, dadapter.in, dadapter.out, adapter.out>::in);
-  static_assert(LoraRank<dadapter.rank, adapter.rank>::rank == adapter.rank);
   if (dx.data) check_rows("lora backward", x, dx);
   if (dadapter.A && dadapter.count != adapter.count)
     throw ShapeError(message("lora backward: expected gradients of ", adapter.count, " adapters, found ", dadapter.count));
@@ -71,8 +89,9 @@ void check_lora_gradients(auto dx, auto dadapter, auto x, auto adapter) {
 void lora_forward(reference&, Workspace&, auto y /* += */, auto xa, auto x, auto adapter, std::span<const Index> which,
                   double scale) {
   detail::check_contiguous(y, xa, x);
-  using W = detail::LoraWidths<x.width, adapter.in, y.width, adapter.out>;
-  constexpr Index In = W::in, Out = W::out, R = detail::LoraRank<adapter.rank, xa.width>::rank;
+  detail::check_scalars(x, adapter);
+  using W = detail::LoraWidths<adapter.in, adapter.out, adapter.rank, x.width, y.width, xa.width>;
+  constexpr Index In = W::in, Out = W::out, R = W::rank;
   using Sum = sum_of<decltype(x)>;
   check_rows("lora", x, y, xa);
   const Index rows = detail::lora_rows(x.rows(), which, adapter.count);
@@ -97,8 +116,10 @@ void lora_forward(reference&, Workspace&, auto y /* += */, auto xa, auto x, auto
 void lora_backward(reference&, Workspace& ws, auto dx /* += */, auto dadapter /* += */, auto dy, auto x, auto xa,
                    auto adapter, std::span<const Index> which, double scale) {
   detail::check_contiguous(dx, dy, x, xa);
-  using W = detail::LoraWidths<x.width, adapter.in, dy.width, adapter.out>;
-  constexpr Index In = W::in, Out = W::out, R = detail::LoraRank<adapter.rank, xa.width>::rank;
+  detail::check_scalars(x, adapter);
+  using W = detail::LoraWidths<adapter.in, adapter.out, adapter.rank, x.width, dy.width, xa.width>;
+  constexpr Index In = W::in, Out = W::out, R = W::rank;
+  static_assert(detail::LoraGradients<In, Out, R, dx.width, dadapter.in, dadapter.out, dadapter.rank>::fit);
   using Sum = sum_of<decltype(x)>;
   check_rows("lora backward", x, dy, xa);
   const Index rows = detail::lora_rows(x.rows(), which, adapter.count);

@@ -61,8 +61,7 @@ inline auto wanted_row(auto gradient, Index r) { return gradient.data ? gradient
 /// y, x: (G k, C)   shift, scale: (G, C), Views or Columns. Throws ShapeError unless G divides the rows.
 void modulate_forward(reference&, auto y, auto x, auto shift, auto scale) {
   detail::check_contiguous(y, x);
-  constexpr Index C = detail::SameWidth<detail::SameWidth<x.width, y.width>::value,
-                                        detail::SameWidth<shift.width, scale.width>::value>::value;
+  constexpr Index C = detail::SameWidth<x.width, y.width, shift.width, scale.width>::value;
   check_rows("modulate", x, y);
   check_rows("modulate", shift, scale);
   const Index k = detail::group_rows("modulate", x.rows(), scale.rows());
@@ -73,9 +72,7 @@ void modulate_forward(reference&, auto y, auto x, auto shift, auto scale) {
 /// dx, dy, x: (G k, C)   dshift, dscale, scale: (G, C). Each gradient may be null. Throws ShapeError as forward does.
 void modulate_backward(reference&, auto dx /* = */, auto dshift /* = */, auto dscale /* = */, auto dy, auto x, auto scale) {
   detail::check_contiguous(dx, dy, x);
-  constexpr Index C =
-      detail::SameWidth<detail::SameWidth<x.width, dy.width>::value, detail::SameWidth<dx.width, scale.width>::value>::value;
-  static_assert(detail::SameWidth<detail::SameWidth<dshift.width, dscale.width>::value, C>::value == C);
+  constexpr Index C = detail::SameWidth<x.width, dy.width, dx.width, scale.width, dshift.width, dscale.width>::value;
   check_rows("modulate backward", x, dy);
   if (dx.data) check_rows("modulate backward", x, dx);
   if (dshift.data) check_rows("modulate backward", scale, dshift);
@@ -90,7 +87,7 @@ void modulate_backward(reference&, auto dx /* = */, auto dshift /* = */, auto ds
 /// y, h: (G k, C)   gate: (G, C), View or Columns. Throws ShapeError unless G divides the rows.
 void gated_add_forward(reference&, auto y /* += */, auto h, auto gate) {
   detail::check_contiguous(y, h);
-  constexpr Index C = detail::SameWidth<detail::SameWidth<h.width, y.width>::value, gate.width>::value;
+  constexpr Index C = detail::SameWidth<h.width, y.width, gate.width>::value;
   check_rows("gated add", h, y);
   const Index k = detail::group_rows("gated add", h.rows(), gate.rows());
   for (Index r = 0; r < h.rows(); ++r) detail::gate_row<C, value_of<decltype(y)>>(y.row(r), h.row(r), gate.row(r / k));
@@ -99,9 +96,7 @@ void gated_add_forward(reference&, auto y /* += */, auto h, auto gate) {
 /// dh, dy, h: (G k, C)   dgate, gate: (G, C). Each gradient may be null. Throws ShapeError as forward does.
 void gated_add_backward(reference&, auto dh /* = */, auto dgate /* = */, auto dy, auto h, auto gate) {
   detail::check_contiguous(dh, dy, h);
-  constexpr Index C =
-      detail::SameWidth<detail::SameWidth<h.width, dy.width>::value, detail::SameWidth<dh.width, gate.width>::value>::value;
-  static_assert(detail::SameWidth<dgate.width, C>::value == C);
+  constexpr Index C = detail::SameWidth<h.width, dy.width, dh.width, gate.width, dgate.width>::value;
   check_rows("gated add backward", h, dy);
   if (dh.data) check_rows("gated add backward", h, dh);
   if (dgate.data) check_rows("gated add backward", gate, dgate);

@@ -4,11 +4,17 @@
 
 #include <algorithm>
 
+#include "wu/core/fits.hpp"
 #include "wu/ops/reference.hpp"
 
 namespace wu {
 
 namespace detail {
+constexpr bool square(Index n) {
+  Index root = 0;
+  while (root * root < n) ++root;
+  return root * root == n;
+}
 template <Index WidthOfY, Index Channels>
 struct PatchSide {
   static constexpr Index value = [] {
@@ -16,8 +22,8 @@ struct PatchSide {
     while (p * p * Channels < WidthOfY) ++p;
     return p;
   }();
-  static_assert(value * value * Channels == WidthOfY,
-                "patches: the width of a patch row must be P * P * channels of the picture");
+  static_assert(fits<(WidthOfY % Channels == 0 && square(WidthOfY / Channels)), "patches: expected rows of P * P * ",
+                     Channels, " values, the picture's channels, found ", WidthOfY>);
 };
 
 /// Calls f(run in the patch rows, run in the picture, length) for every contiguous run of P pixels.

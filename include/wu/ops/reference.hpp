@@ -10,6 +10,7 @@
 #include <type_traits>
 
 #include "wu/core/dtype.hpp"
+#include "wu/core/fits.hpp"
 #include "wu/core/view.hpp"
 
 namespace wu {
@@ -25,24 +26,48 @@ template <class V>
 using sum_of = accumulator_t<value_of<V>>;
 
 namespace detail {
-/// The compiler prints both numbers together with the sentence.
-template <Index WidthOfX, Index WidthOfY>
-struct SameWidth {
-  static_assert(WidthOfX == WidthOfY, "an elementwise operation or norm: all operands must have the same last extent");
-  static constexpr Index value = WidthOfX;
+template <class Context>
+concept Device = std::is_convertible_v<Context&, reference&>;
+template <class Context>
+concept NotADevice = !Device<Context>;
+
+template <class Context>
+struct ExpectDevice {
+  static_assert(fits<Device<Context>, "expected a device as the first argument, a wu::reference or wu::cpu::Context, found ",
+                     type<Context>>);
 };
 
-template <class V>
-inline constexpr bool is_contiguous = false;
-template <class T, Index... E>
-inline constexpr bool is_contiguous<View<T, E...>> = true;
+template <Index Width, Index... Others>
+struct SameWidth {
+  static_assert(fits<((Others == Width) && ...), "an elementwise operation or norm: expected ", Width,
+                     " for the last extent of every operand, found ", Others...>);
+  static constexpr Index value = Width;
+};
+
+/// For an operation with weights. They are read beside what they are applied to, so both are of one type.
+template <class X, class W, class T = value_of<X>, class U = value_of<W>>
+constexpr void check_scalars(const X&, const W&) {
+  static_assert(fits<std::is_same_v<T, U>, "expected weights of ", type<T>, ", as the input, found ", type<U>,
+                     "; convert one of them">);
+}
+
+/// The first of V that is no View; void if all are.
+template <class... V>
+struct NoView {
+  using type = void;
+};
+template <class V, class... More>
+struct NoView<V, More...> {
+  using type = V;
+};
+template <class T, Index... E, class... More>
+struct NoView<View<T, E...>, More...> : NoView<More...> {};
 /// For operations that read rows one after the other in memory. Columns of a wider matrix do not lie so; attention, rope, embedding
 /// and the shift, scale and gate of a modulation take them.
-template <class... V>
+template <class... V, class Found = typename NoView<V...>::type>
 constexpr void check_contiguous(const V&...) {
-  static_assert((is_contiguous<V> && ...),
-                "this operation takes Views, whose rows lie one after the other in memory: copy Columns of a wider matrix "
-                "into one first");
+  static_assert(fits<std::is_void_v<Found>, "expected a View, whose rows lie one after the other in memory, found ",
+                     type<Found>, "; copy Columns of a wider matrix into a View first">);
 }
 
 inline void check_sizes(const char* what, Index expected, Index found) {
@@ -51,3 +76,5 @@ inline void check_sizes(const char* what, Index expected, Index found) {
 }  // namespace detail
 
 }  // namespace wu
+
+#include "wu/ops/not_a_device.hpp"  // needs wu::reference

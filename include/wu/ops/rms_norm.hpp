@@ -12,8 +12,7 @@ namespace wu {
 /// y, x: (rows, C)   inv_rms: (rows), kept for backward   gain: (C). Throws ShapeError on other sizes.
 void rms_norm_forward(reference&, auto y, auto inv_rms, auto x, auto gain, double eps = 1e-6) {
   detail::check_contiguous(y, inv_rms, x, gain);
-  constexpr Index C = detail::SameWidth<x.width, y.width>::value;
-  static_assert(detail::SameWidth<gain.width, C>::value == C);
+  constexpr Index C = detail::SameWidth<x.width, y.width, gain.width>::value;
   using Sum = sum_of<decltype(x)>;
   check_rows("rms norm", x, y);
   detail::check_sizes("rms norm, inv_rms", x.rows(), inv_rms.size());
@@ -30,8 +29,7 @@ void rms_norm_forward(reference&, auto y, auto inv_rms, auto x, auto gain, doubl
 /// dx, dy, x: (rows, C)   dgain, gain: (C)   inv_rms: (rows). dx and dgain may be null. Throws ShapeError on other sizes.
 void rms_norm_backward(reference&, auto dx /* = */, auto dgain /* += */, auto dy, auto x, auto inv_rms, auto gain) {
   detail::check_contiguous(dx, dgain, dy, x, inv_rms, gain);
-  constexpr Index C = detail::SameWidth<detail::SameWidth<x.width, dy.width>::value, gain.width>::value;
-  static_assert(detail::SameWidth<detail::SameWidth<dx.width, dgain.width>::value, C>::value == C);
+  constexpr Index C = detail::SameWidth<x.width, dy.width, gain.width, dx.width, dgain.width>::value;
   using Sum = sum_of<decltype(x)>;
   check_rows("rms norm backward", x, dy);
   if (dx.data) check_rows("rms norm backward", x, dx);

@@ -7,6 +7,7 @@
 #include <array>
 #include <cmath>
 
+#include "wu/core/fits.hpp"
 #include "wu/core/workspace.hpp"
 #include "wu/ops/reference.hpp"
 
@@ -61,7 +62,8 @@ namespace detail {
 /// Rotary<T, 0> has no axes and turns nothing.
 template <Index C, Index D, class T, std::size_t N>
 void check_rotary(const Rotary<T, N>& rotary) {
-  static_assert(C % D == 0, "rope: the head width must divide the width of x");
+  static_assert(
+      fits<(C % D == 0), "rope: a head width of ", D, " does not divide ", C, ", the width of x; give a divisor of it">);
   Index width = 0;
   for (const RotaryAxis& axis : rotary.axes) width += axis.width;
   if (N > 0 && width != D)
