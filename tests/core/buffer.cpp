@@ -28,7 +28,6 @@ static_assert(std::is_same_v<decltype(std::declval<const Buffer<float>&>().data(
 
 // One size for every wu::dyn.
 static_assert(std::is_constructible_v<Tensor<float, dyn, 3, dyn>, int, Index>);
-static_assert(!std::is_constructible_v<Tensor<float, dyn, 3, dyn>, int>);
 
 bool aligned(const void* p) { return reinterpret_cast<std::uintptr_t>(p) % wu::alignment == 0; }
 

@@ -10,6 +10,7 @@
 #include <type_traits>
 #include <utility>
 
+#include "wu/core/fits.hpp"
 #include "wu/core/view.hpp"
 
 namespace wu {
@@ -95,6 +96,13 @@ class Tensor {
   explicit Tensor(std::convertible_to<Index> auto... sizes)
     requires(sizeof...(sizes) == dynamic_count)
       : dynamic_{static_cast<Index>(sizes)...}, buffer_(checked_count<T>(View<T, E...>::fixed_size, dynamic_)) {}
+  /// Another number of run-time extents: it does not compile, and says why.
+  template <std::convertible_to<Index>... Sizes, std::size_t Found = sizeof...(Sizes), std::size_t Expected = dynamic_count>
+    requires(Found != Expected && Found > 0)
+  explicit Tensor(Sizes...) {
+    static_assert(fits<(Expected == Found), "Tensor: expected one number for every wu::dyn among the extents, ", Expected,
+                       ", found ", Found>);
+  }
 
   /// The values as operations take them.
   View<T, E...> view() { return {buffer_.data(), dynamic_}; }
