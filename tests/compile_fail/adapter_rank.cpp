@@ -1,4 +1,5 @@
 // expected: lora: the adapter has rank 4, so expected x A\^T \(rows, 4\), found \(rows, 8\); give both one rank
+// mistake: The low-rank product is given memory of another rank than the adapter has.
 #include "wu/ops/lora.hpp"
 
 #ifdef WU_CORRECTED

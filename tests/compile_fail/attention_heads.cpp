@@ -1,4 +1,5 @@
 // expected: attention: expected one lse for each head, \(rows of q, 3\), found \(rows of q, 2\)
+// mistake: The memory for log-sum-exp counts other heads than there are.
 #include "wu/ops/attention.hpp"
 
 #ifdef WU_CORRECTED

@@ -1,4 +1,5 @@
 // expected: FactorizedAttention: axis token is named twice; name it once
+// mistake: Attention goes over an axis twice.
 #include "wu/generator/grid.hpp"
 
 using Grid = wu::Grid<wu::Axis<"layer", 3>, wu::Axis<"token", 5>>;

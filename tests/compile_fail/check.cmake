@@ -2,6 +2,7 @@
 # Compiles a mistake and its corrected twin, the same file with WU_CORRECTED defined. The twin must compile. The mistake must not:
 # the first line with an error must match what the file's first line says after '// expected: ' (its second line after
 # '// clang: ', if there is one and the compiler is clang), and all that the compiler writes must fit into 12 lines.
+# scripts/messages.sh shows the same messages on docs/messages.md, under what the file says after '// mistake: '.
 cmake_minimum_required(VERSION 3.25)
 set(most_lines 12)
 

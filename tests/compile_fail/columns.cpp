@@ -1,4 +1,5 @@
 // expected: expected a View, whose rows lie one after the other in memory, found (wu::)?Columns<const float, 3>; copy Columns of a wider matrix into a View first
+// mistake: An operation that reads whole rows is given columns of a wider matrix.
 #include "wu/ops/rms_norm.hpp"
 
 using wu::View, wu::dyn;

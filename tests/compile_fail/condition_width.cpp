@@ -1,4 +1,5 @@
 // expected: Generator: expected a condition of const float with extents -1, -1, 64 \(-1 is wu::dyn\), as ConditionWidth says, found const float with extents -1, -1, 32
+// mistake: The condition is not as wide as the generator reads.
 #include "wu/generator/generator.hpp"
 
 using wu::dyn;

@@ -1,4 +1,5 @@
 // expected: AdaptedLayers: expected at least 1 module, as wu::Adapted<name, In, Out>, found none
+// mistake: The list of modules is empty.
 #include "wu/generator/adapted.hpp"
 
 #ifdef WU_CORRECTED

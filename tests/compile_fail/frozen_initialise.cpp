@@ -1,4 +1,5 @@
 // expected: Generator: expected weights of float, found weights of const float; wu::Weights<Generator, T> has view\(\) to write and frozen\(\) to read
+// mistake: Frozen weights are initialised.
 #include "wu/generator/generator.hpp"
 
 using wu::dyn;

@@ -1,5 +1,6 @@
 // expected: expected a View of float, found one of const float, which may only be read
 // clang: conversion function from 'View<(const float|Output), \[2 \* ...\]>' to 'View<float, \[2 \* ...\]>' invokes a deleted function
+// mistake: A result is written where values may only be read.
 #include "wu/nn/linear.hpp"
 
 #ifdef WU_CORRECTED

@@ -1,4 +1,5 @@
 // expected: (assignment of read-only location|cannot assign to return value)
+// mistake: Frozen weights are assigned to.
 #include "wu/core/parameters.hpp"
 #include "wu/nn/linear.hpp"
 

@@ -1,4 +1,5 @@
 // expected: expected 7 for the last extent of every operand, found 7, 5, 5
+// mistake: The gain of a norm is not as wide as its input.
 #include "wu/ops/layer_norm.hpp"
 
 #ifdef WU_CORRECTED

@@ -1,4 +1,5 @@
 // expected: expected a device as the first argument, a wu::reference or wu::cpu::Context, found Gpu
+// mistake: The first argument of a module is no device.
 #include "wu/generator/generator.hpp"
 
 using wu::dyn;

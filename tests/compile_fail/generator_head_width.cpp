@@ -1,4 +1,5 @@
 // expected: Generator: HeadWidth 20 does not divide the width, 48; give a divisor of it that is a multiple of 4
+// mistake: The head width does not divide the width of a generator.
 #include "wu/generator/generator.hpp"
 
 using wu::dyn;

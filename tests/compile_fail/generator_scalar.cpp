@@ -1,4 +1,5 @@
 // expected: Generator: expected weights of const float, found weights of const double
+// mistake: The generator runs in one scalar type, its weights are of another.
 #include "wu/generator/generator.hpp"
 
 using wu::dyn;

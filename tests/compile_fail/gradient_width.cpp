@@ -1,4 +1,5 @@
 // expected: linear backward: W is \(7, 6\), so expected dx \(rows, 6\) and db \(7\), found dx \(rows, 6\) and db \(5\)
+// mistake: A gradient has another shape than what it is the gradient of.
 #include "wu/ops/linear.hpp"
 
 #ifdef WU_CORRECTED

@@ -1,4 +1,5 @@
 // expected: Attention: a head width of 12 does not divide the model width, 32; give a divisor of it
+// mistake: The head width does not divide the width of an attention.
 #include "wu/nn/attention.hpp"
 
 #ifdef WU_CORRECTED

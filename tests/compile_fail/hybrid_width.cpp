@@ -1,4 +1,5 @@
 // expected: Hybrid: the image encoder gives features of width 16, the text encoder of width 24; give both one width
+// mistake: The encoders of a hybrid condition give features of different width.
 #include "wu/condition/hybrid.hpp"
 
 #ifdef WU_CORRECTED

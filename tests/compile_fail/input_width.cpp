@@ -1,4 +1,5 @@
 // expected: linear: W is \(7, 6\), so expected x \(rows, 6\), found \(rows, 5\)
+// mistake: The input of an operation is not as wide as its weights.
 #include "wu/ops/linear.hpp"
 
 #ifdef WU_CORRECTED

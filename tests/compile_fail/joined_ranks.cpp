@@ -1,4 +1,5 @@
 // expected: Generator: JoinedRanks 3 does not divide both the rank, 8, and the width, 48; give a divisor of both
+// mistake: The joined ranks do not divide the rank.
 #include "wu/generator/generator.hpp"
 
 using wu::dyn;

@@ -1,4 +1,5 @@
 // expected: expected an adapter of rank 8, as the layer, found rank 4; give layer and tokenizer one rank
+// mistake: A layer is given an adapter of another rank.
 #include "wu/nn/linear.hpp"
 
 #ifdef WU_CORRECTED

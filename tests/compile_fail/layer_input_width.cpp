@@ -1,4 +1,5 @@
 // expected: linear: W is \(7, 6\), so expected x \(rows, 6\), found \(rows, 5\)
+// mistake: The input of a linear layer is not as wide as the layer reads.
 #include "wu/nn/linear.hpp"
 
 #ifdef WU_CORRECTED

@@ -1,4 +1,5 @@
 // expected: AdaptedLayers: module mlp.up is listed twice; list it once, or give one of the two another name
+// mistake: A module is listed twice.
 #include "wu/generator/adapted.hpp"
 
 #ifdef WU_CORRECTED

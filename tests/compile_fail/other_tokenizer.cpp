@@ -1,4 +1,5 @@
 // expected: expected adapters of the tokenizer of this backbone, tokens \(b, 2, [0-9]+, 4, 16\), found those of another, \(b, 2, [0-9]+, 8, 16\); use the Tokens of the backbone for both
+// mistake: A backbone is given the adapters of another tokenizer.
 #include "wu/backbone/edit_transformer.hpp"
 
 using wu::View, wu::dyn;

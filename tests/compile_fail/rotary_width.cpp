@@ -1,4 +1,5 @@
 // expected: FactorizedAttention: a head width of 10 has no even part for each of 2 attended axes; give a multiple of twice their number
+// mistake: The head width has no even part for every axis.
 #include "wu/generator/grid.hpp"
 
 #ifdef WU_CORRECTED

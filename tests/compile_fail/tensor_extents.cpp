@@ -1,4 +1,5 @@
 // expected: Tensor: expected one number for every wu::dyn among the extents, 2, found 1
+// mistake: A Tensor is made with fewer run-time extents than it has.
 #include "wu/core/buffer.hpp"
 
 using wu::Tensor, wu::dyn;

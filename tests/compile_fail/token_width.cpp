@@ -1,4 +1,5 @@
 // expected: Tokenizer: a token width of 6 does not divide every adapted width, which Layout::rank_anchored needs; give wu::gcd_width<Shape>, 8, or a divisor of it, or Layout::flat
+// mistake: A rank-anchored token width does not divide every adapted width.
 #include "wu/generator/tokenizer.hpp"
 
 #ifdef WU_CORRECTED

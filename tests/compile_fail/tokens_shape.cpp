@@ -1,4 +1,5 @@
 // expected: Generator: expected tokens of float with extents -1, 2, 6, 8, 8 \(-1 is wu::dyn\), as Tokens has them, found float with extents -1, 3, 6, 8, 8
+// mistake: The generator is to write tokens of another shape.
 #include "wu/generator/generator.hpp"
 
 using wu::dyn;

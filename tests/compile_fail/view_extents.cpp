@@ -1,4 +1,5 @@
 // expected: View: expected one number for every wu::dyn among the extents, 2, found 1
+// mistake: A View is made with fewer run-time extents than it has.
 #include "wu/core/view.hpp"
 
 using wu::View, wu::dyn;

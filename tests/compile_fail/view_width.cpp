@@ -1,5 +1,6 @@
 // expected: expected a View of extents -1, 5, found one of extents -1, 6; give the extents expected
 // clang: conversion function from 'const wu::Tensor<float, wu::dyn, in>' to 'View<const float, dyn, 5>' invokes a deleted function
+// mistake: A module is given a tensor of other extents.
 #include "wu/nn/linear.hpp"
 
 #ifdef WU_CORRECTED

@@ -1,4 +1,5 @@
 // expected: expected weights of wu::bfloat16, as the input, found float; convert one of them
+// mistake: An operation mixes weights of one scalar type with an input of another.
 #include "wu/ops/linear.hpp"
 
 using wu::View, wu::dyn, wu::bfloat16;

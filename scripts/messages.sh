@@ -1,0 +1,83 @@
+#!/usr/bin/env bash
+# Writes docs/messages.md: what g++ and clang++ say about each mistake of tests/compile_fail. Run it when a message has changed.
+set -euo pipefail
+
+usage() {
+  cat <<'TEXT'
+usage: scripts/messages.sh [--out FILE]
+  --out FILE     the page to write; docs/messages.md if not given
+  -h, --help     this text
+CXX_GNU and CXX_CLANG name the two compilers; g++ and clang++ if unset.
+TEXT
+}
+
+out=docs/messages.md
+while (($#)); do
+  case $1 in
+    --out)
+      if (($# < 2)); then echo "messages.sh: --out needs a file" >&2; exit 2; fi
+      out=$2; shift 2 ;;
+    -h | --help) usage; exit 0 ;;
+    *) usage >&2; exit 2 ;;
+  esac
+done
+
+cd "$(dirname "${BASH_SOURCE[0]}")/.."
+export LC_ALL=C
+compilers=("${CXX_GNU:-g++}" "${CXX_CLANG:-clang++}")
+for compiler in "${compilers[@]}"; do
+  if ! command -v "$compiler" >/dev/null; then echo "messages.sh: expected a compiler named $compiler, found none" >&2; exit 1; fi
+done
+
+# The whole output of a compiler that refuses a file.
+refusal() {
+  if "$1" -std=c++20 -fsyntax-only -Iinclude "$2" 2>&1; then echo "messages.sh: $2 compiles with $1" >&2; exit 1; fi
+}
+# The lines of a file between two others.
+between() { awk -v from="$2" -v to="$3" '$0 ~ to {on = 0} on {print} $0 ~ from {on = 1}' "$1"; }
+fence='```'
+
+page() {
+  cat <<TEXT
+# Messages
+
+What does not fit does not compile, and the first error says what is wrong, with the numbers, and what would fit. This page
+shows that line for the likeliest mistakes, as ${versions[0]} and ${versions[1]} print it, and how many lines there are in all.
+\`scripts/messages.sh\` writes the page from \`tests/compile_fail\`; the tests there check the same messages. How they are made:
+\`include/wu/core/fits.hpp\`.
+
+clang prints a sentence in parts, with the numbers between them, and names letter by letter. Extents that are known only at run
+time (\`wu::dyn\`) appear as -1.
+
+One message as a whole, with each compiler:
+
+TEXT
+  for compiler in "${compilers[@]}"; do
+    printf '%s\n' "${fence}text" "$(refusal "$compiler" tests/compile_fail/layer_adapter_rank.cpp)" "$fence" ''
+  done
+  for file in tests/compile_fail/*.cpp; do
+    printf '## %s\n\n`%s`' "$(sed -n 's|^// mistake: \(.*\)\.$|\1|p' "$file")" "$file"
+    if grep -q '^#ifdef WU_CORRECTED' "$file"; then
+      printf ':\n\n%s\n' "${fence}cpp"
+      between "$file" '^#else' '^#endif'
+      printf '%s\n' "$fence"
+    else
+      printf '\n'
+    fi
+    for compiler in "${compilers[@]}"; do
+      said=$(refusal "$compiler" "$file")
+      printf '\n%s, %s lines:\n\n%s\n%s\n%s\n' "$compiler" "$(wc -l <<<"$said" | tr -d ' ')" "${fence}text" \
+        "$(grep -m1 'error: ' <<<"$said")" "$fence"
+    done
+    printf '\n'
+  done
+}
+
+versions=()
+for compiler in "${compilers[@]}"; do
+  number=$("$compiler" -dumpfullversion 2>/dev/null || "$compiler" -dumpversion)
+  versions+=("$compiler $number")
+done
+page >"$out.part"
+sed -i -e :a -e '/^\n*$/{$d;N;ba' -e '}' "$out.part"  # no empty line at the end
+mv "$out.part" "$out"
