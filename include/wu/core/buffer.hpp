@@ -69,6 +69,8 @@ class Buffer {
     return copy;
   }
 
+  ///@{
+  /// The values and how many there are; positions are not checked.
   T* data() { return data_; }
   const T* data() const { return data_; }
   Index size() const { return size_; }
@@ -76,6 +78,7 @@ class Buffer {
   const T& operator[](Index k) const { return data_[k]; }
   std::span<T> span() { return {data(), static_cast<std::size_t>(size_)}; }
   std::span<const T> span() const { return {data(), static_cast<std::size_t>(size_)}; }
+  ///@}
 
  private:
   T* data_ = nullptr;
@@ -104,12 +107,16 @@ class Tensor {
                        ", found ", Found>);
   }
 
+  ///@{
   /// The values as operations take them.
   View<T, E...> view() { return {buffer_.data(), dynamic_}; }
   View<const T, E...> view() const { return {buffer_.data(), dynamic_}; }
   operator View<T, E...>() { return view(); }
   operator View<const T, E...>() const { return view(); }
+  ///@}
 
+  ///@{
+  /// The values in row-major order, how many there are, and the extents; positions are not checked.
   T* data() { return buffer_.data(); }
   const T* data() const { return buffer_.data(); }
   Index size() const { return buffer_.size(); }
@@ -118,6 +125,7 @@ class Tensor {
   const T& operator[](Index k) const { return buffer_[k]; }
   std::span<T> span() { return buffer_.span(); }
   std::span<const T> span() const { return buffer_.span(); }
+  ///@}
 
  private:
   std::array<Index, dynamic_count> dynamic_{};

@@ -47,6 +47,7 @@ struct Accumulator<bfloat16> {
 template <class T>
 using accumulator_t = typename detail::Accumulator<std::remove_const_t<T>>::type;
 
+///@{
 /// The name a checkpoint file gives to T.
 template <class T>
 inline constexpr std::string_view dtype_name = "?";
@@ -56,5 +57,6 @@ template <>
 inline constexpr std::string_view dtype_name<double> = "F64";
 template <>
 inline constexpr std::string_view dtype_name<bfloat16> = "BF16";
+///@}
 
 }  // namespace wu

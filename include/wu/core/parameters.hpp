@@ -132,12 +132,14 @@ class Weights {
 
   /// The values by their names.
   Values view() { return bind_parameters<Values>(buffer_.data()); }
+  /// The values by their names, not to be written through.
   Frozen view() const { return bind_parameters<Frozen>(buffer_.data()); }
   /// The same as view() const, of a Weights that is not const.
   Frozen frozen() const { return view(); }
 
   /// The whole buffer, padding included.
   std::span<T> flat() { return buffer_.span(); }
+  /// The same, not to be written through.
   std::span<const T> flat() const { return buffer_.span(); }
 
   /// A copy in memory of its own.

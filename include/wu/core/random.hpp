@@ -33,13 +33,16 @@ constexpr std::array<std::uint32_t, 4> philox(std::array<std::uint32_t, 4> count
 /// Two streams that differ in any of the three are independent; equal ones repeat each other exactly.
 class Random {
  public:
+  /// What a call gives.
   using result_type = std::uint32_t;
 
   /// The stream (seed, purpose, index) from its beginning.
   constexpr Random(std::uint64_t seed, std::string_view purpose, std::uint64_t index = 0)
       : key_{low(seed ^ hash_name(purpose)), high(seed + hash_name(purpose))}, index_(index) {}
 
+  /// The least that a call gives.
   static constexpr result_type min() { return 0; }
+  /// The most that a call gives.
   static constexpr result_type max() { return std::numeric_limits<result_type>::max(); }
 
   /// 32 uniform bits.

@@ -62,15 +62,22 @@ template <class T, Index... E>
 class View {
  public:
   static_assert(((E == dyn || E >= 0) && ...), "View: an extent is a non-negative number or wu::dyn");
+  /// The scalar, without const.
   using value_type = std::remove_const_t<T>;
+  /// The scalar, const where nothing may be written through the view.
   using element_type = T;
+  /// How many extents there are.
   static constexpr std::size_t rank = sizeof...(E);
+  /// How many of them are wu::dyn.
   static constexpr std::size_t dynamic_count = (std::size_t{0} + ... + (E == dyn ? 1 : 0));
+  /// The extents of the type, in order.
   static constexpr std::array<Index, rank> extents{E...};
   static constexpr Index width = (Index{1}, ..., E);  ///< the last extent
+  /// Those that are not wu::dyn, multiplied.
   static constexpr Index fixed_size = (Index{1} * ... * (E == dyn ? 1 : E));
 
   T* data = nullptr;
+  /// The run-time extents, in order.
   std::array<Index, dynamic_count> dynamic{};
 
   constexpr View() = default;
@@ -78,6 +85,7 @@ class View {
   constexpr explicit(dynamic_count == 0) View(T* memory, std::convertible_to<Index> auto... sizes)
     requires(sizeof...(sizes) == dynamic_count)
       : data(memory), dynamic{static_cast<Index>(sizes)...} {}
+  /// The run-time extents as an array.
   constexpr View(T* memory, const std::array<Index, dynamic_count>& sizes) : data(memory), dynamic(sizes) {}
   /// Another number of run-time extents: it does not compile, and says why.
   template <std::convertible_to<Index>... Sizes, std::size_t Found = sizeof...(Sizes), std::size_t Expected = dynamic_count>
@@ -118,9 +126,12 @@ class View {
   }
   /// Entry k in row-major order.
   constexpr T& operator[](Index k) const { return data[k]; }
+  /// The first entry in row-major order.
   constexpr T* begin() const { return data; }
+  /// Behind the last entry.
   constexpr T* end() const { return data + size(); }
 
+  /// To one through which nothing can be written.
   constexpr operator View<const T, E...>() const
     requires(!std::is_const_v<T>)
   {
@@ -146,7 +157,9 @@ constexpr View<const T, E...> as_const(View<T, E...> v) {
 template <class T, Index W>
 class Columns {
  public:
+  /// The scalar, without const.
   using value_type = std::remove_const_t<T>;
+  /// The scalar, const where nothing may be written through the view.
   using element_type = T;
   static constexpr Index width = W;
 
@@ -161,6 +174,7 @@ class Columns {
   template <class U, Index... E>
     requires(View<U, E...>::width == W && std::is_convertible_v<U*, T*>)
   constexpr Columns(View<U, E...> all) : data(all.data), count(all.rows()) {}
+  /// To one through which nothing can be written.
   constexpr operator Columns<const T, W>() const
     requires(!std::is_const_v<T>)
   {
@@ -169,6 +183,7 @@ class Columns {
 
   /// How many rows there are.
   constexpr Index rows() const { return count; }
+  /// How many entries there are.
   constexpr Index size() const { return count * W; }
   /// Element k of the W columns, row by row.
   constexpr T& operator[](Index k) const { return data[k / W * stride + k % W]; }

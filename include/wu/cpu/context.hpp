@@ -31,9 +31,11 @@ struct Options {
 /// Who computes: wu::cpu::Context cpu({.threads = 2}). Not for use by two threads at once; make one for each.
 class Context : public reference {
  public:
+  /// Throws Error if the system does not give that many threads.
   explicit Context(Options options = {})
       : threads_(std::make_unique<Threads>(options.threads > 0 ? options.threads
                                                                : static_cast<int>(std::thread::hardware_concurrency()))) {}
+  /// How many threads work, the caller's included.
   int threads() const { return threads_->count(); }
 
   /// work(thread, begin, end) over 0..n-1 on all threads. With less than `grain` values of work in all, on the caller alone.

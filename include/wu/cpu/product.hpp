@@ -76,6 +76,7 @@ void product_strips(ProductAt<T>& at, Index M, Index& left) {
 
 }  // namespace detail
 
+/// The product and the transpose that the operations of cpu/ are made of.
 template <class T>
 struct Product {
   /// add: C += A B, else C = A B.   A(m, k) = A[m a_row + k a_column], B: (K, N), C: (M, N).

@@ -52,9 +52,12 @@ void reduce_block(T* m, const T* p, const T* x, Index R, Index N, Index rows) {
 
 }  // namespace detail
 
+/// The three products; the formulas stand at the top of the file.
 template <class T>
 struct Skinny {
+  /// P = X V.
   static void project(T* p /* = */, const T* x, const T* v, Index R, Index N, Index rows);
+  /// Y += P U.
   static void expand(T* y /* += */, const T* p, const T* u, Index R, Index N, Index rows);
   /// Columns from .. to-1 of M alone.
   static void reduce(T* m /* += */, const T* p, const T* x, Index R, Index N, Index rows, Index from, Index to);

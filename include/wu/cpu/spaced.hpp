@@ -13,7 +13,9 @@ struct Spaced {
   T* data = nullptr;
   Index stride = 0;
 
+  /// Where row r begins.
   T* row(Index r) const { return data + r * stride; }
+  /// To one through which nothing can be written.
   operator Spaced<const T>() const
     requires(!std::is_const_v<T>)
   {
@@ -21,10 +23,12 @@ struct Spaced {
   }
 };
 
+/// The rows of a view.
 template <class T, Index... E>
 Spaced<T> spaced(View<T, E...> view) {
   return {view.data, View<T, E...>::width};
 }
+/// The rows of columns out of a wider matrix.
 template <class T, Index W>
 Spaced<T> spaced(Columns<T, W> columns) {
   return {columns.data, columns.stride};

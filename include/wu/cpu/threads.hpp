@@ -30,6 +30,7 @@ class Threads {
   Threads(const Threads&) = delete;
   Threads& operator=(const Threads&) = delete;
 
+  /// How many threads there are, the caller's included.
   int count() const { return static_cast<int>(workers_.size()) + 1; }
 
   /// Runs work(thread, begin, end) on every thread with its part of 0..n-1; returns when all are done. The first exception

@@ -63,7 +63,7 @@ inline void append_hex(std::string& out, std::uint32_t value, int digits) {
 
 }  // namespace detail
 
-/// text between double quotes and safe to print: what is unprintable appears as \u{202e}, a byte that is no UTF-8 as \xff,
+/// text between double quotes and safe to print: what is unprintable appears as `\u{202e}`, a byte that is no UTF-8 as `\xff`,
 /// and what exceeds `most` bytes as "...".
 inline std::string printable(std::string_view text, std::size_t most = 200) {
   std::string out = "\"";

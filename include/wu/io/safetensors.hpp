@@ -341,6 +341,7 @@ TensorToSave tensor_to_save_as(DType dtype, std::string name, std::vector<std::i
   const std::span<const std::byte> view(*bytes);
   return {std::move(name), dtype, std::move(shape), view, std::move(bytes)};
 }
+/// The same for values in a vector.
 template <class T>
 TensorToSave tensor_to_save_as(DType dtype, std::string name, std::vector<std::int64_t> shape,
                                const std::vector<T>& values) {

@@ -22,12 +22,14 @@ inline constexpr Index no_adapter = -1;
 /// B + k * stride. A view into the generated tokens. Null: no adapters at all, or gradients that nobody wants.
 template <class T, Index InWidth, Index OutWidth, Index Rank>
 struct AdapterView {
+  /// The scalar, without const.
   using value_type = std::remove_const_t<T>;
   static constexpr Index in = InWidth, out = OutWidth, rank = Rank;
   T* A = nullptr;
   T* B = nullptr;
   Index stride = 0, count = 0;
 
+  /// To one through which nothing can be written.
   constexpr operator AdapterView<const T, InWidth, OutWidth, Rank>() const
     requires(!std::is_const_v<T>)
   {
