@@ -69,6 +69,7 @@ struct TokenBlock {
     Rotary<T, 2> rotary;
     AttentionRows rows;
   };
+  /// Rows and columns of the grid of tokens, half of the head each.
   static constexpr std::array<RotaryAxis, 2> rotary_axes(std::array<Index, 2> grid) {
     return {RotaryAxis{HeadWidth / 2, grid[1], grid[0], 0}, RotaryAxis{HeadWidth / 2, 1, grid[1], 0}};
   }

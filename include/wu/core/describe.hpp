@@ -150,6 +150,7 @@ std::string describe(const View<T, E...>& view) {
   for (std::size_t axis = 0; axis < extents.size(); ++axis) extents[axis] = view.extent(axis);
   return text::scalar<T>() + " " + text::shape(extents);
 }
+/// A tensor at hand, likewise.
 template <class T, Index... E>
 std::string describe(const Tensor<T, E...>& tensor) {
   const View<const T, E...> view = tensor.view();

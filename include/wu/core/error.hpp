@@ -12,8 +12,11 @@ namespace wu {
 /// Base of every exception the library throws. what() is one sentence for the person at the keyboard.
 class Error : public std::exception {
  public:
+  /// what() gives this sentence; copies share it.
   explicit Error(Message sentence) noexcept : sentence_(std::move(sentence)) {}
+  /// The same, of text that is copied.
   explicit Error(std::string_view sentence) : sentence_(message(sentence)) {}
+  /// The sentence.
   const char* what() const noexcept override { return sentence_.c_str(); }
 
  private:

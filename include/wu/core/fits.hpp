@@ -25,9 +25,10 @@
 
 namespace wu {
 
-/// A type as a part of a sentence: fits<std::is_same_v<T, U>, "expected ", type<T>, ", found ", type<U>>.
+/// A type as a part of a sentence: `fits<std::is_same_v<T, U>, "expected ", type<T>, ", found ", type<U>>`.
 template <class T>
 struct Type {};
+/// Its value.
 template <class T>
 inline constexpr Type<T> type{};
 
@@ -171,6 +172,7 @@ struct RepeatedName {
 template <detail::Sentence>
 struct mistake {};
 
+///@{
 /// For static_assert: whether Holds. If not, the compiler's first line is the sentence that the parts make.
 template <bool Holds, detail::Part... Parts>
 inline constexpr bool fits = true;
@@ -181,5 +183,6 @@ inline constexpr bool fits<false, Parts...> = false;
 template <detail::Part... Parts>
 inline constexpr typename mistake<detail::sentence<Parts...>>::correct fits<false, Parts...> = true;
 #endif
+///@}
 
 }  // namespace wu

@@ -49,6 +49,8 @@ class Message {
   /// The parts joined. Throws std::bad_alloc.
   template <std::size_t N>
   explicit Message(const detail::MessagePart (&parts)[N]) : Message(parts, N) {}
+  ///@{
+  /// A copy shares the text.
   Message(const Message& other) noexcept : shared_(other.shared_) {
     if (shared_) __atomic_add_fetch(&shared_->owners, 1, __ATOMIC_RELAXED);
   }
@@ -57,13 +59,17 @@ class Message {
     std::swap(shared_, other.shared_);
     return *this;
   }
+  ///@}
   ~Message() {
     if (shared_ && __atomic_sub_fetch(&shared_->owners, 1, __ATOMIC_ACQ_REL) == 0) ::operator delete(shared_);
   }
 
+  ///@{
+  /// The text; it lives as long as one of the copies.
   std::string_view view() const noexcept { return shared_ ? std::string_view(shared_->text(), shared_->size) : ""; }
   const char* c_str() const noexcept { return view().data(); }
   operator std::string_view() const noexcept { return view(); }
+  ///@}
   /// std::string: a template, so that this file need not know it.
   template <class String>
     requires requires {

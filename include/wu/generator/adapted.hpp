@@ -113,6 +113,7 @@ struct AdaptedLayers {
   static constexpr Index layers = Layers;
   static constexpr std::size_t module_count = (std::size_t{0} + ... + Modules::count);
   static constexpr const std::array<AdaptedModule, module_count>& modules = detail::listed_modules<Modules...>;
+  /// Their names, for messages.
   using names = detail::ModuleNames<Modules...>;
   /// The largest token width that divides every adapted width (paper section 3.4).
   static constexpr Index gcd_width = [] {

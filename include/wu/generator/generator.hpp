@@ -152,6 +152,7 @@ struct Generator {
   /// Views of the weights. T const: frozen.
   template <class T>
   struct Parameters {
+    /// Of every view.
     using Scalar = T;
     typename Linear<input, C>::template Parameters<T> hidden_in;
     typename RMSNorm<C>::template Parameters<T> norm_input, norm_tokens, norm_final;

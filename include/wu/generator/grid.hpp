@@ -76,6 +76,7 @@ struct Grid {
   /// For the message about an axis that is not there: its name, nothing if it is there; and the names of those that are.
   template <Name Wanted>
   using unknown = std::conditional_t<(find<Wanted>() < rank), detail::Spelled<>, detail::spelled<detail::NameList<Wanted>>>;
+  /// The names of the axes, for messages.
   using names = detail::spelled<detail::NameList<Axes::name...>>;
   /// Rows from one index of axis a to the next.
   static constexpr Index stride(std::size_t a) {

@@ -77,7 +77,9 @@ struct Tokenizer {
     }();
     /// Tokens of a layer, h, and of all B of a layer.
     static constexpr Index tokens_per_layer = first_B[module_count], tokens_B = tokens_per_layer - tokens_A;
+    /// Tokens of module m's A.
     static constexpr Index tokens_A_of(std::size_t m) { return first_A[m + 1] - first_A[m]; }
+    /// Tokens of module m's B.
     static constexpr Index tokens_B_of(std::size_t m) { return first_B[m + 1] - first_B[m]; }
     /// Values of a layer's tokens and of all tokens of a request, padding counted.
     static constexpr Index values_per_layer = tokens_per_layer * values_per_token, values = layers * values_per_layer;
@@ -105,6 +107,7 @@ struct Tokenizer {
     template <class T>
     struct Parameters {
       View<T, layers, tokens_per_layer, Rank, D> tokens;
+      /// Calls at(name, member).
       constexpr void visit(auto&& at) { at("tokens", tokens); }
       /// As a batch of one.
       constexpr Tokens<T> batch() const { return {tokens.data, 1}; }

@@ -177,10 +177,12 @@ auto as_xtensor(Columns<T, W> columns) {
   return xt::strided_view<xt::layout_type::dynamic>(xt::adapt<xt::layout_type::row_major>(+columns.data, all), shape,
                                                     std::move(strides), 0, xt::layout_type::dynamic);
 }
+/// The values of a tensor, which must outlive what is returned.
 template <class T, Index... E>
 auto as_xtensor(Tensor<T, E...>& tensor) {
   return as_xtensor(tensor.view());
 }
+/// The same, not to be written to.
 template <class T, Index... E>
 auto as_xtensor(const Tensor<T, E...>& tensor) {
   return as_xtensor(tensor.view());
@@ -199,6 +201,7 @@ auto to_xtensor(View<T, E...> view) {
   std::copy_n(view.data, view.size(), copy.data());
   return copy;
 }
+/// Columns likewise, (rows, W).
 template <class T, Index W>
 auto to_xtensor(Columns<T, W> columns) {
   using Value = std::remove_const_t<T>;
@@ -209,6 +212,7 @@ auto to_xtensor(Columns<T, W> columns) {
   for (Index r = 0; r < columns.rows(); ++r) std::copy_n(columns.row(r), W, copy.data() + r * W);
   return copy;
 }
+/// A tensor likewise.
 template <class T, Index... E>
 auto to_xtensor(const Tensor<T, E...>& tensor) {
   return to_xtensor(tensor.view());

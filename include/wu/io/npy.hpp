@@ -320,6 +320,7 @@ void save_npy(const std::string& path, View<T, E...> array) {
   else file.write(std::as_bytes(values));
   file.commit();
 }
+/// A tensor likewise.
 template <class T, Index... E>
 void save_npy(const std::string& path, const Tensor<T, E...>& array) {
   save_npy(path, array.view());

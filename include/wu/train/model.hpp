@@ -21,6 +21,7 @@ class Model {
   Weights<Module, T> weights;
 
   Model() = default;
+  /// With weights that are there already.
   explicit Model(Weights<Module, T> trained) : weights(std::move(trained)) {}
 
   /// The tensors whose names start with `prefix` ("generator.", with its point), which must be the module's parameters, no more
