@@ -35,8 +35,8 @@ inline std::vector<std::size_t> some_entries(std::size_t n, std::size_t most, st
 /// argument whose whole gradient is below a hundred times that cannot be checked, and says so. At most `most` entries are tried,
 /// but a NaN is found anywhere.
 template <class Loss>
-std::string gradient_error(const std::string& name, std::span<double> argument, std::span<const double> gradient,
-                           Loss&& loss, double tolerance = 1e-7, std::size_t most = 400) {
+std::string gradient_error(std::string_view name, std::span<double> argument, std::span<const double> gradient, Loss&& loss,
+                           double tolerance = 1e-7, std::size_t most = 400) {
   if (argument.size() != gradient.size())
     return message(name, ": expected a gradient of ", argument.size(), " entries, found ", gradient.size());
   for (std::size_t k = 0; k < gradient.size(); ++k)
@@ -74,8 +74,7 @@ std::string gradient_error(Weights<Module, double>& weights, const Weights<Modul
   auto p = weights.view();
   for_each_parameter(p, [&](std::string_view name, auto& view) {
     const auto at = static_cast<std::size_t>(view.data - weights.flat().data()), n = static_cast<std::size_t>(view.size());
-    const std::string error =
-        gradient_error(std::string(name), {view.data, n}, gradients.flat().subspan(at, n), loss, tolerance, most);
+    const std::string error = gradient_error(name, {view.data, n}, gradients.flat().subspan(at, n), loss, tolerance, most);
     if (!error.empty()) errors += error + "\n";
   });
   return errors;
