@@ -196,7 +196,7 @@ struct EditTransformer {
     for (Index k = 0; k < b; ++k)
       for (Index i = 0; i < time_width / 2; ++i) {
         const double angle =
-            1000 * t[static_cast<std::size_t>(k)] * std::pow(10000.0, -static_cast<double>(i) / (time_width / 2));
+            1000 * t[static_cast<std::size_t>(k)] * std::pow(10000.0, -static_cast<double>(2 * i) / time_width);
         s.waves[k * time_width + 2 * i] = static_cast<T>(std::cos(angle));
         s.waves[k * time_width + 2 * i + 1] = static_cast<T>(std::sin(angle));
       }
