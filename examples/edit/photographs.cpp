@@ -1,6 +1,7 @@
 #include "edit/photographs.hpp"
 
 #include <algorithm>
+#include <cmath>
 
 #include "edit/filters.hpp"
 #include "edit/folder.hpp"
@@ -19,12 +20,12 @@ constexpr std::size_t most_training = 512, most_held_out = 24;  // all are kept 
 Image fitted(const Image& whole) {
   const int low = std::min(whole.width, whole.height), width = std::min(whole.width, longest * low),
             height = std::min(whole.height, longest * low);
-  const Image image = crop(whole, (whole.width - width) / 2, (whole.height - height) / 2, width, height);
+  Image image = crop(whole, (whole.width - width) / 2, (whole.height - height) / 2, width, height);
   const double scale = low < smallest  ? static_cast<double>(smallest) / low
                        : low > largest ? static_cast<double>(largest) / low
                                        : 1;
   if (scale == 1) return image;
-  const auto size = [&](int n) { return std::max(smallest, static_cast<int>(n * scale + 0.5)); };
+  const auto size = [&](int n) { return std::max(smallest, static_cast<int>(std::lround(n * scale))); };
   return resize(image, size(image.width), size(image.height));
 }
 

@@ -3,6 +3,7 @@
 #include <unistd.h>  // isatty
 
 #include <atomic>
+#include <cmath>
 #include <csignal>
 #include <cstdio>
 #include <utility>
@@ -21,7 +22,7 @@ void ask_to_stop(int signal) {
 }
 
 std::string clock_text(double seconds) {
-  const int s = static_cast<int>(seconds + 0.5);
+  const int s = static_cast<int>(std::lround(seconds));
   char text[32];
   std::snprintf(text, sizeof text, "%d:%02d", s / 60, s % 60);
   return text;

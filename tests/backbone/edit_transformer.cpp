@@ -248,7 +248,6 @@ BOOST_AUTO_TEST_CASE(an_exception_leaves_nothing_behind) {
 }
 
 BOOST_AUTO_TEST_CASE(stored_adapters_come_back_with_nan_in_their_padding) {
-  using Tokens = Net::Tokens;
   Problem problem;
   reference ctx;
   const auto base = problem.output(ctx, problem.adapters(shared));

@@ -57,7 +57,8 @@ BOOST_AUTO_TEST_CASE(workspace_scope_gives_back_when_an_exception_passes) {
     const Workspace::Scope scope(ws);
     inside = ws.take_values<float>(100);
     throw wu::Error("test");
-  } catch (const wu::Error&) {}
+  } catch (const wu::Error&) {  // the scope is left
+  }
   BOOST_CHECK(ws.take_values<float>(100) == inside);
 }
 

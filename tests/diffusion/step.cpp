@@ -210,7 +210,7 @@ BOOST_AUTO_TEST_CASE(sizes_that_differ_are_refused_before_anything_is_written) {
   BOOST_CHECK_EXCEPTION(
       Step::velocity(view(out), whole, whole, view(few), t), ShapeError,
       says("diffusion step, velocity: expected tensors of one size for 5 samples, found 90, 90 and 72 values"));
-  auto loss = [&](Pictures doutput, Index errors, ConstPictures target) {
+  auto loss = [&, &ctx = ctx, &ws = ws](Pictures doutput, Index errors, ConstPictures target) {
     Step::loss(ctx, ws, doutput, View<double, dyn>(each.data(), errors), whole, whole, whole, whole, target, t);
   };
   std::vector<double> short_gradient(few);

@@ -120,7 +120,8 @@ BOOST_AUTO_TEST_CASE(pictures_on_the_page_are_whole) {
   int held = 0;
   for (const char c : text.substr(0, text.find('='))) {
     bits = bits << 6 | static_cast<std::uint32_t>(alphabet.find(c));
-    if ((held += 6) >= 8) bytes.push_back(static_cast<std::byte>(bits >> (held -= 8) & 255));
+    held += 6;
+    if (held >= 8) bytes.push_back(static_cast<std::byte>(bits >> (held -= 8) & 255));
   }
   BOOST_TEST((edit::decode_image(bytes, "page") == report.examples[0].source));
 }

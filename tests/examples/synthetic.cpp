@@ -22,7 +22,7 @@ Statistics statistics_of(const edit::Image& image) {
     squares += grey * grey;
     colour += double{high} - double{low};
   }
-  const double n = static_cast<double>(image.rgb.size() / 3), mean = sum / n;
+  const double n = static_cast<double>(image.rgb.size()) / 3, mean = sum / n;
   return {mean, std::sqrt(std::max(0.0, squares / n - mean * mean)), colour / n};
 }
 

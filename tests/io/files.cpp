@@ -173,7 +173,8 @@ BOOST_AUTO_TEST_CASE(without_commit_nothing_happens) {
     AtomicFile file(folder / "new");
     file.write("after");
     throw 1;
-  } catch (int) {}
+  } catch (int) {  // the file is not finished
+  }
   BOOST_TEST(folder.list() == Names{"f"});
 }
 

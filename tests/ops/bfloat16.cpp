@@ -76,7 +76,7 @@ BOOST_AUTO_TEST_CASE(bfloat16_sums_of_copies_and_ids) {
     const Matrix<C> dy(n, 1);
     Matrix<C> dx(2), dtable(2);
     broadcast_rows_backward(ctx, dx.write(), dy.read());
-    check_all(dx.values, n / 2);
+    check_all(dx.values, n / 2.0);
     std::vector<std::int32_t> ids(n, 1);
     ids.front() = 0;
     embedding_backward(ctx, dtable.write(), dy.read(), ids);
@@ -124,7 +124,7 @@ BOOST_AUTO_TEST_CASE(bfloat16_sums_of_attention) {
     rows.key.push({n, 1});
     attention_backward<1>(ctx, ws, dq.write(), dk.write(), dv.write(), dout.read(), out.read(),
                           View<const float, dyn, 1>(lse.data(), 1), q.read(), k.read(), k.read(), rows);
-    check_all(dq.values, n / 4);
+    check_all(dq.values, n / 4.0);
     check_all(dv.values, 1);
   });
 }

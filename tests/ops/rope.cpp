@@ -115,7 +115,7 @@ BOOST_AUTO_TEST_CASE(rope_tables_are_rounded_once) {
   const auto rotary = wu::Rotary<float, 1>::make(ws, {RotaryAxis{8, 1, 3, 5515}});
   for (Index p = 0; p < 3; ++p)
     for (Index i = 0; i < 8; ++i) {
-      const double angle = static_cast<double>(5515 + p) * std::pow(10000.0, -static_cast<double>(i / 2 * 2) / 8.0);
+      const double angle = static_cast<double>(5515 + p) * std::pow(10000.0, -static_cast<double>(i - i % 2) / 8.0);
       const float sign = i % 2 == 0 ? -1.0f : 1.0f;
       BOOST_CHECK_EQUAL(rotary.cos[0][p * 8 + i], static_cast<float>(std::cos(angle)));
       BOOST_CHECK_EQUAL(rotary.sin[0][p * 8 + i], sign * static_cast<float>(std::sin(angle)));

@@ -153,7 +153,7 @@ BOOST_AUTO_TEST_CASE(a_checkpoint_of_another_shape_or_with_nonsense_in_it_is_not
     check({copy.checkpoint.string(), tensor, "expected shape [", "], found ["});
   }
   for (const auto& [key, value] : {std::pair{"steps", "0"}, {"rate", "fast"}, {"seed", "-1"}, {"train seconds", "1 s"}}) {
-    save_changed(good, copy.checkpoint, [&](auto&, auto& facts) { facts[key] = value; });
+    save_changed(good, copy.checkpoint, [&, key = key, value = value](auto&, auto& facts) { facts[key] = value; });
     check({copy.checkpoint.string(), key, value});
   }
   save_changed(good, copy.checkpoint, [](auto&, auto& facts) { facts.erase("requests"); });

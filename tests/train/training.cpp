@@ -54,7 +54,7 @@ struct Regression {
   }
   template <class T>
   auto whole_batches() {
-    return [this](const auto& p, const auto& dp, Index step, Index) { return compute<T>(p, dp, step); };
+    return [this](const auto& p, const auto& dp, Index step, Index) { return this->template compute<T>(p, dp, step); };
   }
 };
 
