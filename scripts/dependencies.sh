@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # Makes sure that what the build needs is installed. On Debian and its relatives it installs what is missing, where it may (as
 # root, or through sudo without a password); otherwise it says in one line what to install and fails. Quick when nothing is missing.
+#   --lint  also what scripts/lint.sh needs
 set -euo pipefail
 
 # Debian packages (any one of several serves; the last is installed) | what they are for | a command or header that they bring
@@ -19,6 +20,13 @@ needs=(
   'pkg-config pkgconf|pkg-config: a test of the package|pkg-config'
   'libbenchmark-dev|Google Benchmark: the benchmarks|benchmark/benchmark.h'
 )
+if [[ ${1:-} == --lint ]]; then
+  needs+=(
+    'clang|clang++ 14 or newer: its warnings|clang++'
+    'clang-format-19|clang-format 19|clang-format-19'
+    'clang-tidy-19|clang-tidy 19|clang-tidy-19'
+  )
+fi
 
 if ! command -v dpkg-query >/dev/null || ! command -v apt-get >/dev/null; then
   tools=() libraries=()
