@@ -3,10 +3,11 @@
 #pragma once
 
 #include "wu/cpu/context.hpp"
+#include "wu/cpu/target.hpp"
 #include "wu/cpu/vector_math.hpp"
 #include "wu/ops/activations.hpp"
 
-namespace wu::cpu {
+namespace wu::cpu::inline WU_CPU_TARGET {
 
 namespace kernel {
 template <class T>
@@ -83,4 +84,4 @@ void gelu_backward(Context& ctx, auto dx /* = */, auto dy, auto x)
   detail::activate_backward<T>(ctx, kernel::VectorMath<T>::gelu_backward, "gelu backward", dx, dy, x);
 }
 
-}  // namespace wu::cpu
+}  // namespace wu::cpu::inline WU_CPU_TARGET

@@ -8,9 +8,10 @@
 
 #include "wu/cpu/matrix.hpp"
 #include "wu/cpu/short_attention.hpp"
+#include "wu/cpu/target.hpp"
 #include "wu/ops/attention.hpp"
 
-namespace wu::cpu {
+namespace wu::cpu::inline WU_CPU_TARGET {
 
 namespace detail {
 /// The head's rows first .. first + count-1 of a map where they are if evenly spaced, else in scratch, where pack() puts them
@@ -166,4 +167,4 @@ void attention_backward(Context& ctx, Workspace& ws, auto dq /* = */, auto dk /*
   else kernel::LongAttention<T>::backward(ctx, ws, g, in);
 }
 
-}  // namespace wu::cpu
+}  // namespace wu::cpu::inline WU_CPU_TARGET

@@ -1,4 +1,4 @@
-// The CPU device: Eigen's matrix products and a pool of threads. Operations that cpu/ does not overload are answered by the
+// The CPU device: a pool of threads. Operations that cpu/ does not overload are answered by the
 // reference loops, since a cpu::Context is a wu::reference.
 #pragma once
 
@@ -6,10 +6,11 @@
 #include <thread>
 
 #include "wu/core/buffer.hpp"
+#include "wu/cpu/target.hpp"
 #include "wu/cpu/threads.hpp"
 #include "wu/ops/reference.hpp"
 
-namespace wu::cpu {
+namespace wu::cpu::inline WU_CPU_TARGET {
 
 namespace detail {
 using namespace wu::detail;
@@ -69,4 +70,4 @@ class Context : public reference {
   Buffer<std::byte> scratch_;
 };
 
-}  // namespace wu::cpu
+}  // namespace wu::cpu::inline WU_CPU_TARGET

@@ -5,9 +5,10 @@
 
 #include "wu/cpu/context.hpp"
 #include "wu/cpu/lanes.hpp"
+#include "wu/cpu/target.hpp"
 #include "wu/ops/depthwise.hpp"
 
-namespace wu::cpu {
+namespace wu::cpu::inline WU_CPU_TARGET {
 
 namespace detail {
 /// Calls strip(first channel, columns) on strips of channels that stay in registers while the taps go by, so many that their
@@ -141,4 +142,4 @@ void depthwise_backward(Context& ctx, auto dx /* = */, auto dW /* += */, auto dy
   if (dW.data) Kernel::filter_gradient(ctx, dW.data, dy.data, x.data, size);
 }
 
-}  // namespace wu::cpu
+}  // namespace wu::cpu::inline WU_CPU_TARGET

@@ -5,15 +5,36 @@
 #include <Eigen/Core>
 
 #include <algorithm>
+#include <array>
+#include <atomic>
 
+#include "wu/core/error.hpp"
 #include "wu/cpu/matrix.hpp"
+#include "wu/cpu/target.hpp"
 #include "wu/cpu/vector_math.hpp"
 #include "wu/ops/activations.hpp"
 
-namespace wu::cpu {
+namespace wu::cpu::shared {
+/// How Eigen aligns memory where this program multiplied first: two numbers of bytes, for arrays in types and from the heap.
+/// One variable for the whole program, whatever its parts are compiled for, as Eigen's functions are shared too.
+inline std::atomic<std::array<int, 2>> eigen_alignment{};
+}  // namespace wu::cpu::shared
+
+namespace wu::cpu::inline WU_CPU_TARGET {
 
 namespace detail {
 using namespace wu::detail;
+
+/// Throws Error if this part of the program aligns Eigen's memory otherwise than the part that multiplied first.
+inline void check_eigen_alignment() {
+  constexpr std::array<int, 2> here{EIGEN_MAX_STATIC_ALIGN_BYTES, EIGEN_MAX_ALIGN_BYTES};
+  if (shared::eigen_alignment.load(std::memory_order_relaxed) == here) return;
+  std::array<int, 2> first{};
+  if (!shared::eigen_alignment.compare_exchange_strong(first, here) && first != here)
+    throw Error(message("cpu: expected Eigen to align memory to ", first[0], " and ", first[1],
+                        " bytes, as where this program first multiplied, found ", here[0], " and ", here[1],
+                        ": its parts are compiled with different -march, see docs/mixing-builds.md"));
+}
 
 template <class T>
 using RowMajor = Eigen::Matrix<std::remove_const_t<T>, Eigen::Dynamic, Eigen::Dynamic, Eigen::RowMajor>;
@@ -44,15 +65,18 @@ namespace kernel {
 
 template <class T>
 void Matrix<T>::times_transposed(Spaced<T> C, T factor, Spaced<const T> A, Spaced<const T> B, Index M, Index N, Index K) {
+  detail::check_eigen_alignment();
   detail::eigen_matrix(C, M, N).noalias() =
       factor * detail::eigen_matrix(A, M, K) * detail::eigen_matrix(B, N, K).transpose();
 }
 template <class T>
 void Matrix<T>::times(Spaced<T> C, Spaced<const T> A, Spaced<const T> B, Index M, Index N, Index K) {
+  detail::check_eigen_alignment();
   detail::eigen_matrix(C, M, N).noalias() = detail::eigen_matrix(A, M, K) * detail::eigen_matrix(B, K, N);
 }
 template <class T>
 void Matrix<T>::add_transposed_times(Spaced<T> C, Spaced<const T> A, Spaced<const T> B, Index M, Index N, Index K) {
+  detail::check_eigen_alignment();
   detail::eigen_matrix(C, M, N).noalias() += detail::eigen_matrix(A, K, M).transpose() * detail::eigen_matrix(B, K, N);
 }
 
@@ -109,4 +133,4 @@ void VectorMath<T>::adam(T* w, T* m, T* v, const T* g, Index count, const Adam& 
 
 }  // namespace kernel
 
-}  // namespace wu::cpu
+}  // namespace wu::cpu::inline WU_CPU_TARGET

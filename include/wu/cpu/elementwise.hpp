@@ -5,9 +5,10 @@
 
 #include "wu/cpu/context.hpp"
 #include "wu/cpu/lanes.hpp"
+#include "wu/cpu/target.hpp"
 #include "wu/ops/elementwise.hpp"
 
-namespace wu::cpu {
+namespace wu::cpu::inline WU_CPU_TARGET {
 
 namespace detail {
 /// Cuts the columns 0 .. C-1 of `groups` groups of rows into blocks that fit into registers and calls
@@ -167,4 +168,4 @@ void mean_rows_backward(Context& ctx, auto dx /* = */, auto dy)
   kernel::Elementwise<value_of<decltype(dx)>>::mean_backward(ctx, dx.data, dy.data, dy.rows(), dx.rows() / dy.rows(), C);
 }
 
-}  // namespace wu::cpu
+}  // namespace wu::cpu::inline WU_CPU_TARGET

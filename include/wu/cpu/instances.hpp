@@ -15,6 +15,7 @@
 #include "wu/cpu/resample.hpp"
 #include "wu/cpu/rms_norm.hpp"
 #include "wu/cpu/rope.hpp"
+#include "wu/cpu/target.hpp"
 
 #define WU_CPU_INSTANCES(PREFIX, T)                 \
   PREFIX template struct Product<T>;                \
@@ -37,8 +38,8 @@
   PREFIX template struct kernel::VectorMath<T>;
 
 #ifdef WU_PRECOMPILED
-namespace wu::cpu {
+namespace wu::cpu::inline WU_CPU_TARGET {
 WU_CPU_INSTANCES(extern, float)
 WU_CPU_INSTANCES(extern, double)
-}  // namespace wu::cpu
+}  // namespace wu::cpu::inline WU_CPU_TARGET
 #endif

@@ -6,8 +6,9 @@
 #include <utility>
 
 #include "wu/core/view.hpp"
+#include "wu/cpu/target.hpp"
 
-namespace wu::cpu::detail {
+namespace wu::cpu::inline WU_CPU_TARGET::detail {
 
 /// Bytes of a vector register, and how many rows of two registers of sums fit beside their operands.
 #if defined(__AVX512F__)
@@ -86,4 +87,4 @@ inline S lane_max(Index count, const S* values) {
   return part[0];
 }
 
-}  // namespace wu::cpu::detail
+}  // namespace wu::cpu::inline WU_CPU_TARGET::detail

@@ -4,9 +4,10 @@
 #include <cmath>
 
 #include "wu/cpu/elementwise.hpp"
+#include "wu/cpu/target.hpp"
 #include "wu/ops/layer_norm.hpp"
 
-namespace wu::cpu {
+namespace wu::cpu::inline WU_CPU_TARGET {
 
 namespace kernel {
 /// On rows of C values. gain and bias may be null, and so may gradients that are not wanted.
@@ -109,4 +110,4 @@ void layer_norm_backward(Context& ctx, auto dx /* = */, auto dgain /* += */, aut
                                                      inv_std.data, gain.data, x.rows(), C);
 }
 
-}  // namespace wu::cpu
+}  // namespace wu::cpu::inline WU_CPU_TARGET

@@ -5,9 +5,10 @@
 
 #include "wu/cpu/context.hpp"
 #include "wu/cpu/product.hpp"
+#include "wu/cpu/target.hpp"
 #include "wu/ops/linear.hpp"
 
-namespace wu::cpu {
+namespace wu::cpu::inline WU_CPU_TARGET {
 
 namespace kernel {
 /// y (rows, Out) = x (rows, In) W^T + b, and its gradients; null: no bias, or not wanted.
@@ -70,4 +71,4 @@ void linear_backward(Context& ctx, auto dx /* = */, auto dW /* += */, auto db /*
                                                   Out);
 }
 
-}  // namespace wu::cpu
+}  // namespace wu::cpu::inline WU_CPU_TARGET

@@ -7,9 +7,10 @@
 
 #include "wu/cpu/context.hpp"
 #include "wu/cpu/skinny.hpp"
+#include "wu/cpu/target.hpp"
 #include "wu/ops/lora.hpp"
 
-namespace wu::cpu {
+namespace wu::cpu::inline WU_CPU_TARGET {
 
 namespace detail {
 /// Rows that are worked on together, so that their products with A or B are still near when they are used.
@@ -183,4 +184,4 @@ void lora_backward(Context& ctx, Workspace& ws, auto dx /* += */, auto dadapter 
                             {W::in, W::out, W::rank, x.rows(), rows});
 }
 
-}  // namespace wu::cpu
+}  // namespace wu::cpu::inline WU_CPU_TARGET

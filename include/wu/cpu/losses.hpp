@@ -8,9 +8,10 @@
 
 #include "wu/cpu/context.hpp"
 #include "wu/cpu/lanes.hpp"
+#include "wu/cpu/target.hpp"
 #include "wu/ops/losses.hpp"
 
-namespace wu::cpu {
+namespace wu::cpu::inline WU_CPU_TARGET {
 
 namespace kernel {
 /// On samples of `count` values each.
@@ -90,4 +91,4 @@ void mse_backward(Context& ctx, auto dprediction /* = */, auto prediction, auto 
                                                            count);
 }
 
-}  // namespace wu::cpu
+}  // namespace wu::cpu::inline WU_CPU_TARGET

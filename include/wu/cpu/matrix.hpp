@@ -3,8 +3,9 @@
 #pragma once
 
 #include "wu/cpu/spaced.hpp"
+#include "wu/cpu/target.hpp"
 
-namespace wu::cpu::kernel {
+namespace wu::cpu::inline WU_CPU_TARGET::kernel {
 
 /// For float and double. Rows lie `stride` apart, values of a row side by side.
 template <class T>
@@ -17,7 +18,7 @@ struct Matrix {
   static void add_transposed_times(Spaced<T> C, Spaced<const T> A, Spaced<const T> B, Index M, Index N, Index K);
 };
 
-}  // namespace wu::cpu::kernel
+}  // namespace wu::cpu::inline WU_CPU_TARGET::kernel
 
 #ifndef WU_PRECOMPILED
 #include "wu/cpu/eigen.hpp"

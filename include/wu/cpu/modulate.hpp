@@ -4,9 +4,10 @@
 
 #include "wu/cpu/elementwise.hpp"
 #include "wu/cpu/spaced.hpp"
+#include "wu/cpu/target.hpp"
 #include "wu/ops/modulate.hpp"
 
-namespace wu::cpu {
+namespace wu::cpu::inline WU_CPU_TARGET {
 
 namespace kernel {
 /// On rows of C values in groups of k.
@@ -136,4 +137,4 @@ void gated_add_backward(Context& ctx, auto dh /* = */, auto dgate /* = */, auto 
                                                               groups, k, C);
 }
 
-}  // namespace wu::cpu
+}  // namespace wu::cpu::inline WU_CPU_TARGET

@@ -8,11 +8,12 @@
 
 #include "wu/cpu/context.hpp"
 #include "wu/cpu/lanes.hpp"
+#include "wu/cpu/target.hpp"
 #include "wu/cpu/vector_math.hpp"
 #include "wu/ops/adamw.hpp"
 #include "wu/ops/clip.hpp"
 
-namespace wu::cpu {
+namespace wu::cpu::inline WU_CPU_TARGET {
 
 namespace kernel {
 template <class T>
@@ -82,4 +83,4 @@ void scale(Context& ctx, std::span<T> values, double factor) {
   kernel::Optimiser<T>::scale(ctx, values.data(), static_cast<Index>(values.size()), static_cast<accumulator_t<T>>(factor));
 }
 
-}  // namespace wu::cpu
+}  // namespace wu::cpu::inline WU_CPU_TARGET

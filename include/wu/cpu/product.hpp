@@ -6,8 +6,9 @@
 #include <algorithm>
 
 #include "wu/cpu/lanes.hpp"
+#include "wu/cpu/target.hpp"
 
-namespace wu::cpu {
+namespace wu::cpu::inline WU_CPU_TARGET {
 
 namespace detail {
 
@@ -107,4 +108,4 @@ void Product<T>::transpose(T* to, const T* from, Index rows, Index columns) {
         for (Index j = c; j < std::min(columns, c + block); ++j) to[j * rows + i] = from[i * columns + j];
 }
 
-}  // namespace wu::cpu
+}  // namespace wu::cpu::inline WU_CPU_TARGET

@@ -5,9 +5,10 @@
 #include <algorithm>
 
 #include "wu/cpu/context.hpp"
+#include "wu/cpu/target.hpp"
 #include "wu/ops/resample.hpp"
 
-namespace wu::cpu {
+namespace wu::cpu::inline WU_CPU_TARGET {
 
 namespace kernel {
 /// Coarse pictures (count, height, width, C) and fine ones F times as high and wide.
@@ -155,4 +156,4 @@ void upsample_backward(Context& ctx, auto dcoarse /* = */, auto dfine)
                                                                  detail::grids("upsample backward", dfine, dcoarse));
 }
 
-}  // namespace wu::cpu
+}  // namespace wu::cpu::inline WU_CPU_TARGET

@@ -4,9 +4,10 @@
 #include <cmath>
 
 #include "wu/cpu/elementwise.hpp"
+#include "wu/cpu/target.hpp"
 #include "wu/ops/rms_norm.hpp"
 
-namespace wu::cpu {
+namespace wu::cpu::inline WU_CPU_TARGET {
 
 namespace kernel {
 /// On rows of C values; null: a gradient that is not wanted.
@@ -86,4 +87,4 @@ void rms_norm_backward(Context& ctx, auto dx /* = */, auto dgain /* += */, auto 
                                                    x.rows(), C);
 }
 
-}  // namespace wu::cpu
+}  // namespace wu::cpu::inline WU_CPU_TARGET

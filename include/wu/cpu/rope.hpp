@@ -7,9 +7,10 @@
 #include "wu/cpu/context.hpp"
 #include "wu/cpu/lanes.hpp"
 #include "wu/cpu/spaced.hpp"
+#include "wu/cpu/target.hpp"
 #include "wu/ops/rope.hpp"
 
-namespace wu::cpu {
+namespace wu::cpu::inline WU_CPU_TARGET {
 
 namespace detail {
 /// Vectors of W channels of one axis's slice, of every head of a row of C channels, D to a head.
@@ -89,4 +90,4 @@ void rope_backward(Context& ctx, auto dx, const Rotary<T, N>& rotary)
   detail::rotate<D>(ctx, dx, rotary, -1);
 }
 
-}  // namespace wu::cpu
+}  // namespace wu::cpu::inline WU_CPU_TARGET

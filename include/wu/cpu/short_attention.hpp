@@ -15,10 +15,11 @@
 #include "wu/cpu/context.hpp"
 #include "wu/cpu/lanes.hpp"
 #include "wu/cpu/spaced.hpp"
+#include "wu/cpu/target.hpp"
 #include "wu/cpu/vector_math.hpp"
 #include "wu/ops/attention.hpp"
 
-namespace wu::cpu {
+namespace wu::cpu::inline WU_CPU_TARGET {
 
 namespace detail {
 inline constexpr Index short_keys = 16;
@@ -181,4 +182,4 @@ void ShortAttention<T>::backward(Context& ctx, Workspace& ws, const AttentionGra
 }
 }  // namespace kernel
 
-}  // namespace wu::cpu
+}  // namespace wu::cpu::inline WU_CPU_TARGET

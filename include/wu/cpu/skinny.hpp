@@ -7,8 +7,9 @@
 #pragma once
 
 #include "wu/cpu/lanes.hpp"
+#include "wu/cpu/target.hpp"
 
-namespace wu::cpu {
+namespace wu::cpu::inline WU_CPU_TARGET {
 
 namespace detail {
 
@@ -96,4 +97,4 @@ void Skinny<T>::reduce(T* m, const T* p, const T* x, Index R, Index N, Index row
   });
 }
 
-}  // namespace wu::cpu
+}  // namespace wu::cpu::inline WU_CPU_TARGET

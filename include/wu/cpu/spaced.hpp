@@ -4,8 +4,9 @@
 #include <type_traits>
 
 #include "wu/core/view.hpp"
+#include "wu/cpu/target.hpp"
 
-namespace wu::cpu {
+namespace wu::cpu::inline WU_CPU_TARGET {
 
 /// Row r begins at data + r * stride. Null data: not wanted, as for a View.
 template <class T>
@@ -34,4 +35,4 @@ Spaced<T> spaced(Columns<T, W> columns) {
   return {columns.data, columns.stride};
 }
 
-}  // namespace wu::cpu
+}  // namespace wu::cpu::inline WU_CPU_TARGET

@@ -10,8 +10,9 @@
 #include <vector>
 
 #include "wu/core/view.hpp"
+#include "wu/cpu/target.hpp"
 
-namespace wu::cpu {
+namespace wu::cpu::inline WU_CPU_TARGET {
 
 /// `count` threads, the caller's included. One caller at a time; work must not start further work on the same pool.
 class Threads {
@@ -127,4 +128,4 @@ class Threads {
   std::exception_ptr error_;
 };
 
-}  // namespace wu::cpu
+}  // namespace wu::cpu::inline WU_CPU_TARGET

@@ -3,8 +3,9 @@
 #pragma once
 
 #include "wu/core/view.hpp"
+#include "wu/cpu/target.hpp"
 
-namespace wu::cpu::kernel {
+namespace wu::cpu::inline WU_CPU_TARGET::kernel {
 
 /// For float and double. Results may lie where an operand does.
 template <class T>
@@ -24,7 +25,7 @@ struct VectorMath {
   static void adam(T* w, T* m, T* v, const T* g, Index count, const Adam& rule);
 };
 
-}  // namespace wu::cpu::kernel
+}  // namespace wu::cpu::inline WU_CPU_TARGET::kernel
 
 #ifndef WU_PRECOMPILED
 #include "wu/cpu/eigen.hpp"
