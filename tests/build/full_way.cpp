@@ -67,8 +67,8 @@ int main() {
       const auto dedit = ws.take<float, dyn, dyn, dyn, 3>(requests, side, side);
       const auto applied = Backbone::forward<float>(ctx, ws, edit, source, source, t, instruction, frozen, adapters);
       const auto each = ws.take<double, dyn>(requests);
-      const double loss = Step::loss(ctx, ws, dedit, each, as_const(edit), source.view(), source.view(), source.view(),
-                                     target.view(), t);
+      const double loss =
+          Step::loss(ctx, ws, dedit, each, as_const(edit), source.view(), source.view(), source.view(), target.view(), t);
       const Tokens::Tokens<float> dtokens(ws.take_values<float>(requests * Tokens::values), requests);
       zero(ctx, dtokens);
       Backbone::backward<float>(ctx, ws, dtokens, {}, {}, dedit, applied, frozen, adapters);

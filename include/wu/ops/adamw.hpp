@@ -18,8 +18,8 @@ struct AdamW {
 namespace detail {
 inline void check_adamw(std::size_t values, std::size_t first, std::size_t second, std::size_t gradients, Index step) {
   if (first != values || second != values || gradients != values || step < 1)
-    throw ShapeError(message("adamw: expected moments and gradients for ", values, " values and a step from 1, found ", first,
-                             ", ", second, ", ", gradients, " and step ", step));
+    throw ShapeError(message("adamw: expected moments and gradients for ", values, " values and a step from 1, found ",
+                             first, ", ", second, ", ", gradients, " and step ", step));
 }
 
 template <class T, class M>
