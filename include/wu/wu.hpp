@@ -1,6 +1,14 @@
 // Everything of wu that needs no GPU.
 #pragma once
 
+// First what most messages come out of, so that a compiler tells a short way from there to the file it was included from.
+#include "wu/core/fits.hpp"
+#include "wu/core/view.hpp"
+#include "wu/ops/reference.hpp"
+
+#include "wu/ops/linear.hpp"
+#include "wu/ops/lora.hpp"
+
 #include "wu/backbone/backbone.hpp"
 #include "wu/condition/condition.hpp"
 #include "wu/core/core.hpp"
