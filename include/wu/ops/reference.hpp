@@ -62,6 +62,8 @@ struct NoView<V, More...> {
 };
 template <class T, Index... E, class... More>
 struct NoView<View<T, E...>, More...> : NoView<More...> {};
+template <class V>
+inline constexpr bool is_contiguous = std::is_void_v<typename NoView<V>::type>;
 /// For operations that read rows one after the other in memory. Columns of a wider matrix do not lie so; attention, rope, embedding
 /// and the shift, scale and gate of a modulation take them.
 template <class... V, class Found = typename NoView<V...>::type>
