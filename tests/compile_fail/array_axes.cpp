@@ -1,4 +1,5 @@
-// expected: the array must have as many axes as the wu type has extents
+// expected: expected an array with an axis for every extent of the wu type, 3, found 2
+// mistake: An array has other axes than the View that it is to become
 #include "wu/io/arrays.hpp"
 
 #ifdef WU_CORRECTED

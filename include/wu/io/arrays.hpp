@@ -26,6 +26,7 @@
 #include "wu/core/buffer.hpp"
 #include "wu/core/dtype.hpp"
 #include "wu/core/error.hpp"
+#include "wu/core/fits.hpp"
 #include "wu/core/view.hpp"
 #include "wu/io/extents.hpp"
 #include "wu/io/json_header.hpp"
@@ -63,26 +64,35 @@ std::vector<std::int64_t> shape_of_array(const A& array) {
   return shape;
 }
 
-/// Whether an array whose shape is of this type may become (E...); only xtensor_fixed's tells.
-template <class Shape, Index... E>
-inline constexpr bool may_fit = true;
-template <std::size_t... X, Index... E>
+/// An array of so many axes, SIZE_MAX if only run time tells, that is to become a View or Tensor of so many extents.
+template <std::size_t Found, std::size_t Expected>
+struct ArrayAxes {
+  static_assert(fits<(Found == SIZE_MAX || Found == Expected),
+                     "expected an array with an axis for every extent of the wu type, ", Expected, ", found ", Found>);
+  static constexpr bool value = true;
+};
+/// Extents that stand in both types; only xtensor_fixed's do.
+template <class Shape, class Wanted>
+struct ArrayExtents {
+  static constexpr bool value = true;
+};
+template <std::size_t... X, template <class, Index...> class Wanted, class T, Index... E>
   requires(sizeof...(X) == sizeof...(E))
-inline constexpr bool may_fit<xt::fixed_shape<X...>, E...> = ((E == dyn || E == static_cast<Index>(X)) && ...);
-
-/// What the compiler can say about an array of type A that is to become (E...).
-template <class A, Index... E>
-constexpr void check_static() {
-  constexpr std::size_t rank = xt::get_rank<A>::value;
-  static_assert(rank == SIZE_MAX || rank == sizeof...(E),
-                "wu/io/arrays.hpp: the array must have as many axes as the wu type has extents");
-  static_assert(may_fit<typename A::shape_type, E...>,
-                "wu/io/arrays.hpp: the array and the wu type must have the same extents where both stand in the types");
-}
+struct ArrayExtents<xt::fixed_shape<X...>, Wanted<T, E...>> {
+  static_assert(fits<((E == dyn || E == static_cast<Index>(X)) && ...), "expected an array of extents ", E...,
+                     " (-1 is wu::dyn), as the wu type, found ", X...>);
+  static constexpr bool value = true;
+};
+/// Where T may be written, so must Element.
+template <class T, class Element>
+struct ArrayWritable {
+  static_assert(fits<(std::is_const_v<T> || !std::is_const_v<Element>), "as_view: expected an array of ", type<T>,
+                     ", as the View, found one of ", type<Element>, ", which cannot be written; ask for a View of const">);
+  static constexpr bool value = true;
+};
 
 template <class A, Index... E>
 void check_shape(const char* what, const A& array) {
-  check_static<A, E...>();
   if (const std::string why = misfit<E...>(shape_of_array(array)); !why.empty()) throw ShapeError(message(what, ": ", why));
 }
 
@@ -117,8 +127,6 @@ View<T, E...> as_view(A& array, std::type_identity<View<T, E...>>) {
     using Element = std::remove_pointer_t<decltype(array.data())>;
     static_assert(std::is_same_v<std::remove_const_t<Element>, std::remove_const_t<T>>,
                   "as_view: the array and the View must have the same type of values; to_tensor converts");
-    static_assert(std::is_const_v<T> || !std::is_const_v<Element>,
-                  "as_view: this array cannot be written; ask for a View<const T, ...>");
     check_shape<std::remove_const_t<A>, E...>("as_view", array);
     check_rows_contiguous(array);
     return {array.data() + array.data_offset(), dynamic_of<E...>(shape_of_array(array))};
@@ -224,7 +232,15 @@ auto to_xtensor(const Tensor<T, E...>& tensor) {
 template <class V, class A>
 V as_view(A& array) {
   static_assert(detail::is_view<V>, "as_view: say which wu::View the array becomes: as_view<View<float, dyn, 3>>(array)");
-  return detail::as_view(array, std::type_identity<V>{});
+  static_assert(detail::ArrayAxes<xt::get_rank<A>::value, V::rank>::value);
+  static_assert(detail::ArrayExtents<typename A::shape_type, V>::value);
+  if constexpr (detail::InMemory<A>) {
+    using Element = std::remove_pointer_t<decltype(array.data())>;
+    static_assert(detail::ArrayWritable<typename V::element_type, Element>::value);
+    // After that message there is nothing to convert.
+    if constexpr (std::is_const_v<Element> && !std::is_const_v<typename V::element_type>) return V{};
+    else return detail::as_view(array, std::type_identity<V>{});
+  } else return detail::as_view(array, std::type_identity<V>{});
 }
 /// Give the array a name first: a view of a temporary would outlive it.
 template <class V, class A>
@@ -237,6 +253,8 @@ template <class Array, class A>
 Array to_tensor(const xt::xexpression<A>& array) {
   static_assert(detail::is_tensor<Array>,
                 "to_tensor: say which wu::Tensor the array becomes: to_tensor<Tensor<float, dyn, 3>>(array)");
+  static_assert(detail::ArrayAxes<xt::get_rank<A>::value, decltype(std::declval<Array&>().view())::rank>::value);
+  static_assert(detail::ArrayExtents<typename A::shape_type, Array>::value);
   return detail::to_tensor(array.derived_cast(), std::type_identity<Array>{});
 }
 
