@@ -22,7 +22,7 @@ void add_token_block() {
   const std::string shape = join("token_block/", W, "/pictures:", b, "/tokens:", cells * cells);
   const Products work = token_block_products(b, cells * cells, W, Net::token_hidden, R);
   constexpr Index n = b * cells * cells;
-  constexpr std::array<Index, 2> grid{cells, cells};
+  static constexpr std::array<Index, 2> grid{cells, cells};
   add<T>(shape, "forward", work.forward() + token_block_modulation(b, W), [](Fixture& f) {
     const auto y = f.output<T, dyn, W>(n);
     const auto x = f.input<T, dyn, W>(n), c = f.input<T, dyn, W>(b);

@@ -1,0 +1,8 @@
+// wu::precompiled: the same as cpu.cpp, the kernels from a library.
+#include "wu/cpu/cpu.hpp"
+#include "lora.hpp"
+
+int main() {
+  wu::cpu::Context cpu({.threads = 2});
+  return lora_linear_is_right(cpu) ? 0 : 1;
+}
