@@ -27,7 +27,8 @@ inline std::string draw(const std::vector<Panel>& panels) {
     std::snprintf(text, sizeof text, "%.1f", v);
     return std::string(text);
   };
-  const double rows = static_cast<double>((panels.size() + 2) / 3);
+  const std::size_t full_rows = (panels.size() + 2) / 3;
+  const auto rows = static_cast<double>(full_rows);
   const std::string full_width = number(gap + columns * (width + gap)), full_height = number(top + rows * (height + gap));
   std::string svg = "<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 " + full_width + " " + full_height +
                     "\" font-family=\"system-ui, sans-serif\">\n<rect width=\"100%\" height=\"100%\" fill=\"#ffffff\"/>\n"
@@ -42,8 +43,9 @@ inline std::string draw(const std::vector<Panel>& panels) {
   svg += "<circle cx=\"" + number(x) + "\" cy=\"54\" r=\"4\" fill=\"#1c7ed6\"/><text x=\"" + number(x + 10) +
          "\" y=\"58.5\" font-size=\"13\" fill=\"#495057\">measured</text>\n";
   for (std::size_t k = 0; k < panels.size(); ++k) {
-    const double left = gap + static_cast<double>(k % 3) * (width + gap),
-                 upper = top + static_cast<double>(k / 3) * (height + gap), middle = upper + height / 2 + 8;
+    const std::size_t row = k / 3, column = k % 3;
+    const double left = gap + static_cast<double>(column) * (width + gap),
+                 upper = top + static_cast<double>(row) * (height + gap), middle = upper + height / 2 + 8;
     const auto at = [&](double t, double y) {
       return number(left + 12 + t * (width - 24)) + "," + number(middle - y * (height / 2 - 18) / 1.2);
     };

@@ -60,7 +60,7 @@ BOOST_AUTO_TEST_CASE(message_copies_share_their_text) {
   const char* const text = first.c_str();
   const wu::Message third = std::move(first);
   BOOST_CHECK(third.c_str() == text);
-  BOOST_CHECK_EQUAL(first.view(), "");  // moved from, and still a text
+  BOOST_CHECK_EQUAL(first.view(), "");  // NOLINT(bugprone-use-after-move): moved from, and still a text
   BOOST_CHECK_EQUAL(std::string(first.c_str()), "");
   second = wu::message("other");
   BOOST_CHECK_EQUAL(second.view(), "other");

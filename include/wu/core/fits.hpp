@@ -43,8 +43,8 @@ constexpr std::string_view type_name() {
   return all.substr(from, (end < all.size() ? end : all.size() - 1) - from);
 }
 
-constexpr void put_text(const char* from, std::size_t count, char* to) {
-  for (std::size_t k = 0; k < count; ++k) to[k] = from[k];
+constexpr void put_text(std::string_view from, char* to) {
+  for (const char letter : from) *to++ = letter;
 }
 
 /// A piece of text, a number, a letter or a type's name.
@@ -54,10 +54,10 @@ struct Part {
   std::ptrdiff_t number = 0;
   bool is_number = false;
 
-  consteval Part(const char (&literal)[N]) { put_text(literal, N, text); }
+  consteval Part(const char (&literal)[N]) { put_text({literal, N}, text); }
   template <class T>
   consteval Part(Type<T>) {
-    put_text(type_name<T>().data(), N - 1, text);
+    put_text(type_name<T>(), text);
   }
   consteval Part(char letter) : text{letter} {}
   template <std::integral I>
@@ -71,7 +71,7 @@ struct Part {
   }
   /// Writes length() characters.
   constexpr void write(char* to) const {
-    if (!is_number) put_text(text, length(), to);
+    if (!is_number) put_text({text, length()}, to);
     else {
       if (number < 0) *to = '-';
       auto n = number < 0 ? -number : number;
@@ -97,7 +97,7 @@ constexpr std::size_t join(char* to) {
   bool after_number = false;
   const auto append = [&](const auto& part) {
     if (after_number && part.is_number) {
-      if (to) put_text(", ", 2, to + length);
+      if (to) put_text(", ", to + length);
       length += 2;
     }
     if (to) part.write(to + length);

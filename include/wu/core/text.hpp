@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <array>
+#include <cmath>
 #include <cstddef>
 #include <cstdint>
 #include <string>
@@ -33,7 +34,7 @@ inline std::string with_unit(double amount, std::string_view unit) {
   while (amount >= 999.5 && prefix + 1 < prefixes.size()) amount /= 1000, ++prefix;
   const int decimals = prefix == 0 || amount >= 99.95 ? 0 : amount >= 9.995 ? 1 : 2;
   const std::int64_t scale = decimals == 0 ? 1 : decimals == 1 ? 10 : 100;
-  const auto rounded = static_cast<std::int64_t>(amount * static_cast<double>(scale) + 0.5);
+  const auto rounded = static_cast<std::int64_t>(std::llround(amount * static_cast<double>(scale)));
   std::string number = std::to_string(rounded / scale);
   if (decimals > 0) number += '.' + std::to_string(scale + rounded % scale).substr(1);
   return number + ' ' + std::string(prefixes[prefix]) + std::string(unit);

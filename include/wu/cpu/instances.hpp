@@ -17,6 +17,7 @@
 #include "wu/cpu/rope.hpp"
 #include "wu/cpu/target.hpp"
 
+// NOLINTBEGIN(bugprone-macro-parentheses): neither argument is an expression
 #define WU_CPU_INSTANCES(PREFIX, T)                 \
   PREFIX template struct Product<T>;                \
   PREFIX template struct Skinny<T>;                 \
@@ -36,6 +37,7 @@
   PREFIX template struct kernel::Rope<T>;           \
   PREFIX template struct kernel::ShortAttention<T>; \
   PREFIX template struct kernel::VectorMath<T>;
+// NOLINTEND(bugprone-macro-parentheses)
 
 #ifdef WU_PRECOMPILED
 namespace wu::cpu::inline WU_CPU_TARGET {
