@@ -1,6 +1,6 @@
 // wu::precompiled: the same as cpu.cpp, the kernels from a library.
-#include "wu/cpu/cpu.hpp"
 #include "lora.hpp"
+#include "wu/cpu/cpu.hpp"
 
 int main() {
   wu::cpu::Context cpu({.threads = 2});
