@@ -30,6 +30,17 @@ struct Pictures {
   Index count, height, width, C, K;
 };
 
+/// Calls strip(first row of the picture, row in it, column, first channel, channels) for every pixel, on all threads.
+template <class Strip>
+void each_pixel(Context& ctx, Pictures size, const Strip& strip) {
+  ctx.split(size.count * size.height, size.width * size.C * size.K * size.K, [&](int, Index begin, Index end) {
+    for (Index line = begin; line < end; ++line)
+      for (Index w = 0; w < size.width; ++w)
+        detail::channel_strips(
+            size.C, [&](Index c, auto some) { strip(line / size.height * size.height, line % size.height, w, c, some); });
+  });
+}
+
 template <class T>
 struct Depthwise {
   using Sum = accumulator_t<T>;
@@ -41,21 +52,15 @@ struct Depthwise {
 template <class T>
 void Depthwise<T>::forward(Context& ctx, T* y, const T* x, const T* W, Pictures size) {
   const Index height = size.height, width = size.width, C = size.C, K = size.K;
-  ctx.split(size.count * height, width * C * K * K, [=](int, Index begin, Index end) {
-    for (Index line = begin; line < end; ++line) {
-      const Index top = line / height * height, h = line % height;
-      for (Index w = 0; w < width; ++w)
-        detail::channel_strips(C, [=](Index c, auto some) {
-          Sum sum[detail::strip_length] = {};
-          for (Index i = 0; i < K; ++i)
-            for (Index j = 0; j < K; ++j) {
-              const T* const in = x + ((top + detail::tap(h, i, K, height)) * width + detail::tap(w, j, K, width)) * C + c;
-              const T* const filter = W + (i * K + j) * C + c;
-              for (Index n = 0; n < some; ++n) sum[n] += Sum(filter[n]) * Sum(in[n]);
-            }
-          for (Index n = 0; n < some; ++n) y[(line * width + w) * C + c + n] = static_cast<T>(sum[n]);
-        });
-    }
+  each_pixel(ctx, size, [=](Index top, Index h, Index w, Index c, auto some) {
+    Sum sum[detail::strip_length] = {};
+    for (Index i = 0; i < K; ++i)
+      for (Index j = 0; j < K; ++j) {
+        const T* const in = x + ((top + detail::tap(h, i, K, height)) * width + detail::tap(w, j, K, width)) * C + c;
+        const T* const filter = W + (i * K + j) * C + c;
+        for (Index n = 0; n < some; ++n) sum[n] += Sum(filter[n]) * Sum(in[n]);
+      }
+    for (Index n = 0; n < some; ++n) y[((top + h) * width + w) * C + c + n] = static_cast<T>(sum[n]);
   });
 }
 
@@ -64,31 +69,25 @@ void Depthwise<T>::forward(Context& ctx, T* y, const T* x, const T* W, Pictures 
 template <class T>
 void Depthwise<T>::input_gradient(Context& ctx, T* dx, const T* dy, const T* W, Pictures size) {
   const Index height = size.height, width = size.width, C = size.C, K = size.K;
-  ctx.split(size.count * height, width * C * K * K, [=](int, Index begin, Index end) {
-    for (Index line = begin; line < end; ++line) {
-      const Index top = line / height * height, h = line % height;
-      for (Index w = 0; w < width; ++w)
-        detail::channel_strips(C, [=](Index c, auto some) {
-          Sum sum[detail::strip_length] = {};
-          auto gather = [&](Index oh, Index ow, Index i, Index j) {
-            const T* const g = dy + ((top + oh) * width + ow) * C + c;
-            const T* const filter = W + (i * K + j) * C + c;
-            for (Index n = 0; n < some; ++n) sum[n] += Sum(filter[n]) * Sum(g[n]);
-          };
-          const bool inside = h >= K / 2 && w >= K / 2 && h + K / 2 < height && w + K / 2 < width && h > 0 && w > 0 &&
-                              h + 1 < height && w + 1 < width;
-          if (inside)
-            for (Index i = 0; i < K; ++i)
-              for (Index j = 0; j < K; ++j) gather(h - i + K / 2, w - j + K / 2, i, j);
-          else
-            for (Index oh = std::max<Index>(0, h - K / 2); oh <= std::min(height - 1, h + K / 2); ++oh)
-              for (Index ow = std::max<Index>(0, w - K / 2); ow <= std::min(width - 1, w + K / 2); ++ow)
-                for (Index i = 0; i < K; ++i)
-                  for (Index j = 0; j < K; ++j)
-                    if (detail::tap(oh, i, K, height) == h && detail::tap(ow, j, K, width) == w) gather(oh, ow, i, j);
-          for (Index n = 0; n < some; ++n) dx[(line * width + w) * C + c + n] = static_cast<T>(sum[n]);
-        });
-    }
+  each_pixel(ctx, size, [=](Index top, Index h, Index w, Index c, auto some) {
+    Sum sum[detail::strip_length] = {};
+    auto gather = [&](Index oh, Index ow, Index i, Index j) {
+      const T* const g = dy + ((top + oh) * width + ow) * C + c;
+      const T* const filter = W + (i * K + j) * C + c;
+      for (Index n = 0; n < some; ++n) sum[n] += Sum(filter[n]) * Sum(g[n]);
+    };
+    const bool inside = h >= K / 2 && w >= K / 2 && h + K / 2 < height && w + K / 2 < width && h > 0 && w > 0 &&
+                        h + 1 < height && w + 1 < width;
+    if (inside)
+      for (Index i = 0; i < K; ++i)
+        for (Index j = 0; j < K; ++j) gather(h - i + K / 2, w - j + K / 2, i, j);
+    else
+      for (Index oh = std::max<Index>(0, h - K / 2); oh <= std::min(height - 1, h + K / 2); ++oh)
+        for (Index ow = std::max<Index>(0, w - K / 2); ow <= std::min(width - 1, w + K / 2); ++ow)
+          for (Index i = 0; i < K; ++i)
+            for (Index j = 0; j < K; ++j)
+              if (detail::tap(oh, i, K, height) == h && detail::tap(ow, j, K, width) == w) gather(oh, ow, i, j);
+    for (Index n = 0; n < some; ++n) dx[((top + h) * width + w) * C + c + n] = static_cast<T>(sum[n]);
   });
 }
 

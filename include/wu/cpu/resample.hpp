@@ -11,10 +11,7 @@
 namespace wu::cpu::inline WU_CPU_TARGET {
 
 namespace kernel {
-/// Coarse pictures (count, height, width, C) and fine ones F times as high and wide.
-struct Grids {
-  Index count, height, width, C, F;
-};
+using detail::Grids;
 
 template <class T>
 struct Resample {
@@ -27,62 +24,22 @@ struct Resample {
 
 template <class T>
 void Resample<T>::pool(Context& ctx, T* coarse, const T* fine, Grids size) {
-  const Index height = size.height, width = size.width, C = size.C, F = size.F;
-  const Sum share = 1 / static_cast<Sum>(F * F);
-  Sum* const sums = ctx.scratch<Sum>(ctx.threads() * C);
-  ctx.split(size.count * height * width, F * F * C, [=](int thread, Index begin, Index end) {
-    Sum* const sum = sums + thread * C;
-    for (Index cell = begin; cell < end; ++cell) {
-      const T* const corner = fine + (cell / width * F * width + cell % width) * F * C;
-      std::fill_n(sum, C, Sum(0));
-      for (Index i = 0; i < F; ++i)
-        for (Index j = 0; j < F; ++j) {
-          const T* const in = corner + (i * width * F + j) * C;
-          for (Index c = 0; c < C; ++c) sum[c] += Sum(in[c]);
-        }
-      for (Index c = 0; c < C; ++c) coarse[cell * C + c] = static_cast<T>(sum[c] * share);
-    }
+  Sum* const sums = ctx.scratch<Sum>(ctx.threads() * size.C);
+  ctx.split(size.count * size.height * size.width, size.F * size.F * size.C, [=](int thread, Index begin, Index end) {
+    detail::pool_cells(coarse, fine, sums + thread * size.C, size, begin, end);
   });
 }
 
 template <class T>
 void Resample<T>::pool_backward(Context& ctx, T* dfine, const T* dcoarse, Grids size) {
-  const Index height = size.height, width = size.width, C = size.C, F = size.F;
-  const Sum share = 1 / static_cast<Sum>(F * F);
-  ctx.split(size.count * height * width, F * F * C, [=](int, Index begin, Index end) {
-    for (Index cell = begin; cell < end; ++cell) {
-      const T* const g = dcoarse + cell * C;
-      T* const corner = dfine + (cell / width * F * width + cell % width) * F * C;
-      for (Index i = 0; i < F; ++i)
-        for (Index j = 0; j < F; ++j) {
-          T* const out = corner + (i * width * F + j) * C;
-          for (Index c = 0; c < C; ++c) out[c] = static_cast<T>(Sum(g[c]) * share);
-        }
-    }
-  });
+  ctx.split(size.count * size.height * size.width, size.F * size.F * size.C,
+            [=](int, Index begin, Index end) { detail::spread_cells(dfine, dcoarse, size, begin, end); });
 }
 
 template <class T>
 void Resample<T>::upsample(Context& ctx, T* fine, const T* coarse, Grids size) {
-  const Index height = size.height, width = size.width, C = size.C, F = size.F;
-  ctx.split(size.count * height * F, width * F * C, [=](int, Index begin, Index end) {
-    for (Index line = begin; line < end; ++line) {
-      const auto v = detail::between(line % (height * F), F, height);
-      const T* const top = coarse + (line / (height * F) * height + v.lower) * width * C;
-      const T* const bottom = coarse + (line / (height * F) * height + v.upper) * width * C;
-      for (Index w = 0; w < width * F; ++w) {
-        const auto u = detail::between(w, F, width);
-        const Sum a = static_cast<Sum>((1 - v.weight) * (1 - u.weight)), b = static_cast<Sum>((1 - v.weight) * u.weight);
-        const Sum d = static_cast<Sum>(v.weight * (1 - u.weight)), e = static_cast<Sum>(v.weight * u.weight);
-        const T *const top_left = top + u.lower * C, *const top_right = top + u.upper * C;
-        const T *const bottom_left = bottom + u.lower * C, *const bottom_right = bottom + u.upper * C;
-        T* const out = fine + (line * width * F + w) * C;
-        for (Index c = 0; c < C; ++c)
-          out[c] = static_cast<T>(a * Sum(top_left[c]) + b * Sum(top_right[c]) + d * Sum(bottom_left[c]) +
-                                  e * Sum(bottom_right[c]));
-      }
-    }
-  });
+  ctx.split(size.count * size.height * size.F, size.width * size.F * size.C,
+            [=](int, Index begin, Index end) { detail::upsample_lines(fine, coarse, size, begin, end); });
 }
 
 /// Down the columns a coarse line gathers from the fine ones between its neighbours; what it gathered is scattered along the
@@ -116,15 +73,6 @@ void Resample<T>::upsample_backward(Context& ctx, T* dcoarse, const T* dfine, Gr
   });
 }
 }  // namespace kernel
-
-namespace detail {
-/// What both grids agree on; throws unless the fine one is a whole multiple of the coarse one.
-kernel::Grids grids(const char* what, auto fine, auto coarse) {
-  check_contiguous(fine, coarse);
-  constexpr Index C = SameWidth<fine.width, coarse.width>::value;
-  return {coarse.extent(0), coarse.extent(1), coarse.extent(2), C, resample_factor(what, fine, coarse)};
-}
-}  // namespace detail
 
 /// ops/resample.hpp's, on all threads.
 void pool_forward(Context& ctx, auto coarse /* = */, auto fine)

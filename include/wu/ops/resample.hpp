@@ -43,54 +43,67 @@ inline Index reach_end(Index k, Index factor, Index size) {
   return k + 1 == size ? factor * size : factor * (k + 1) + factor / 2;
 }
 
-// Parts of the result, so that other devices can share them out among threads.
-void pool_cells(auto coarse, auto fine, Index F, Index begin, Index end) {
+/// Coarse pictures (count, height, width, C) and fine ones F times as high and wide.
+struct Grids {
+  Index count, height, width, C, F;
+};
+/// What both grids agree on; throws unless the fine one is a whole multiple of the coarse one.
+Grids grids(const char* what, auto fine, auto coarse) {
+  check_contiguous(fine, coarse);
   constexpr Index C = SameWidth<fine.width, coarse.width>::value;
-  using Sum = sum_of<decltype(fine)>;
-  const Index width = coarse.extent(2);
+  return {coarse.extent(0), coarse.extent(1), coarse.extent(2), C, resample_factor(what, fine, coarse)};
+}
+
+// Parts of the result, so that other devices can share them out among threads.
+/// sum: memory for C values.
+template <class Out, class In, class Sum>
+void pool_cells(Out* coarse, const In* fine, Sum* sum, const Grids& size, Index begin, Index end) {
+  const Index width = size.width, C = size.C, F = size.F;
   const Sum share = 1 / static_cast<Sum>(F * F);
   for (Index cell = begin; cell < end; ++cell) {
-    const auto* const corner = fine.data + (cell / width * F * width + cell % width) * F * C;
-    Sum sum[C] = {};
+    const In* const corner = fine + (cell / width * F * width + cell % width) * F * C;
+    std::fill_n(sum, C, Sum(0));
     for (Index i = 0; i < F; ++i)
       for (Index j = 0; j < F; ++j) {
-        const auto* const in = corner + (i * width * F + j) * C;
+        const In* const in = corner + (i * width * F + j) * C;
         for (Index c = 0; c < C; ++c) sum[c] += Sum(in[c]);
       }
-    for (Index c = 0; c < C; ++c) coarse[cell * C + c] = static_cast<value_of<decltype(coarse)>>(sum[c] * share);
+    for (Index c = 0; c < C; ++c) coarse[cell * C + c] = static_cast<Out>(sum[c] * share);
   }
 }
-void spread_cells(auto dfine, auto dcoarse, Index F, Index begin, Index end) {
-  constexpr Index C = SameWidth<dfine.width, dcoarse.width>::value;
-  using Sum = sum_of<decltype(dfine)>;
-  const Index width = dcoarse.extent(2);
+template <class Out, class In>
+void spread_cells(Out* dfine, const In* dcoarse, const Grids& size, Index begin, Index end) {
+  using Sum = accumulator_t<Out>;
+  const Index width = size.width, C = size.C, F = size.F;
   const Sum share = 1 / static_cast<Sum>(F * F);
   for (Index cell = begin; cell < end; ++cell) {
-    const auto* const g = dcoarse.data + cell * C;
-    auto* const corner = dfine.data + (cell / width * F * width + cell % width) * F * C;
+    const In* const g = dcoarse + cell * C;
+    Out* const corner = dfine + (cell / width * F * width + cell % width) * F * C;
     for (Index i = 0; i < F; ++i)
       for (Index j = 0; j < F; ++j) {
-        auto* const out = corner + (i * width * F + j) * C;
-        for (Index c = 0; c < C; ++c) out[c] = static_cast<value_of<decltype(dfine)>>(Sum(g[c]) * share);
+        Out* const out = corner + (i * width * F + j) * C;
+        for (Index c = 0; c < C; ++c) out[c] = static_cast<Out>(Sum(g[c]) * share);
       }
   }
 }
-void upsample_lines(auto fine, auto coarse, Index F, Index begin, Index end) {
-  constexpr Index C = SameWidth<fine.width, coarse.width>::value;
-  using Sum = sum_of<decltype(coarse)>;
-  const Index height = coarse.extent(1), width = coarse.extent(2);
+template <class Out, class In>
+void upsample_lines(Out* fine, const In* coarse, const Grids& size, Index begin, Index end) {
+  using Sum = accumulator_t<In>;
+  const Index height = size.height, width = size.width, C = size.C, F = size.F;
   for (Index line = begin; line < end; ++line) {
     const auto v = between(line % (height * F), F, height);
-    const auto* const top = coarse.data + (line / (height * F) * height + v.lower) * width * C;
-    const auto* const bottom = coarse.data + (line / (height * F) * height + v.upper) * width * C;
+    const In* const top = coarse + (line / (height * F) * height + v.lower) * width * C;
+    const In* const bottom = coarse + (line / (height * F) * height + v.upper) * width * C;
     for (Index w = 0; w < width * F; ++w) {
       const auto u = between(w, F, width);
       const Sum a = static_cast<Sum>((1 - v.weight) * (1 - u.weight)), b = static_cast<Sum>((1 - v.weight) * u.weight);
       const Sum d = static_cast<Sum>(v.weight * (1 - u.weight)), e = static_cast<Sum>(v.weight * u.weight);
-      auto* const out = fine.data + (line * width * F + w) * C;
+      const In *const top_left = top + u.lower * C, *const top_right = top + u.upper * C;
+      const In *const bottom_left = bottom + u.lower * C, *const bottom_right = bottom + u.upper * C;
+      Out* const out = fine + (line * width * F + w) * C;
       for (Index c = 0; c < C; ++c)
-        out[c] = static_cast<value_of<decltype(fine)>>(a * Sum(top[u.lower * C + c]) + b * Sum(top[u.upper * C + c]) +
-                                                       d * Sum(bottom[u.lower * C + c]) + e * Sum(bottom[u.upper * C + c]));
+        out[c] = static_cast<Out>(a * Sum(top_left[c]) + b * Sum(top_right[c]) + d * Sum(bottom_left[c]) +
+                                  e * Sum(bottom_right[c]));
     }
   }
 }
@@ -98,23 +111,20 @@ void upsample_lines(auto fine, auto coarse, Index F, Index begin, Index end) {
 
 /// coarse: (b, h, w, C)   fine: (b, h F, w F, C). Throws ShapeError unless fine is a whole multiple of coarse.
 void pool_forward(reference&, auto coarse, auto fine) {
-  detail::check_contiguous(coarse, fine);
-  const Index F = detail::resample_factor("pool", fine, coarse);
-  detail::pool_cells(coarse, fine, F, 0, coarse.rows());
+  const auto size = detail::grids("pool", fine, coarse);
+  sum_of<decltype(fine)> sum[fine.width];
+  detail::pool_cells(coarse.data, fine.data, sum, size, 0, coarse.rows());
 }
 
 /// dfine: (b, h F, w F, C)   dcoarse: (b, h, w, C). Throws ShapeError as forward does.
 void pool_backward(reference&, auto dfine /* = */, auto dcoarse) {
-  detail::check_contiguous(dfine, dcoarse);
-  const Index F = detail::resample_factor("pool backward", dfine, dcoarse);
-  detail::spread_cells(dfine, dcoarse, F, 0, dcoarse.rows());
+  detail::spread_cells(dfine.data, dcoarse.data, detail::grids("pool backward", dfine, dcoarse), 0, dcoarse.rows());
 }
 
 /// fine: (b, h F, w F, C)   coarse: (b, h, w, C). Throws ShapeError unless fine is a whole multiple of coarse.
 void upsample_forward(reference&, auto fine, auto coarse) {
-  detail::check_contiguous(fine, coarse);
-  const Index F = detail::resample_factor("upsample", fine, coarse);
-  detail::upsample_lines(fine, coarse, F, 0, fine.extent(0) * fine.extent(1));
+  detail::upsample_lines(fine.data, coarse.data, detail::grids("upsample", fine, coarse), 0,
+                         fine.extent(0) * fine.extent(1));
 }
 
 /// dcoarse: (b, h, w, C)   dfine: (b, h F, w F, C). Throws ShapeError as forward does.
