@@ -15,6 +15,7 @@
 
 #include "wu/core/buffer.hpp"
 #include "wu/core/dtype.hpp"
+#include "wu/core/fits.hpp"  // type_name
 #include "wu/core/parameters.hpp"
 #include "wu/core/text.hpp"
 #include "wu/core/view.hpp"
@@ -28,17 +29,7 @@ std::string describe(Sizes... sizes);
 
 namespace text {
 
-template <class T>
-constexpr std::string_view signature() {
-  return __PRETTY_FUNCTION__;
-}
-/// The name of T as the compiler writes it.
-template <class T>
-constexpr std::string_view type_name() {
-  constexpr std::string_view known = signature<void>(), whole = signature<T>();
-  constexpr std::size_t before = known.find("void", known.find("T = ")), after = known.size() - before - 4;
-  return whole.substr(before, whole.size() - before - after);
-}
+using detail::type_name;
 
 /// "float", "const bfloat16", "int32".
 template <class T>

@@ -247,20 +247,8 @@ void read_values(const NpyArray& array, std::span<T> out) {
     });
   };
   if (array.dtype == dtype_of<T>()) return walk(std::type_identity<T>{});
-  if constexpr (!std::is_integral_v<T>) switch (array.dtype) {
-      case DType::F64: return walk(std::type_identity<double>{});
-      case DType::F32: return walk(std::type_identity<float>{});
-      case DType::F16: return walk(std::type_identity<Half>{});
-      case DType::I8: return walk(std::type_identity<std::int8_t>{});
-      case DType::U8: return walk(std::type_identity<std::uint8_t>{});
-      case DType::I16: return walk(std::type_identity<std::int16_t>{});
-      case DType::U16: return walk(std::type_identity<std::uint16_t>{});
-      case DType::I32: return walk(std::type_identity<std::int32_t>{});
-      case DType::U32: return walk(std::type_identity<std::uint32_t>{});
-      case DType::I64: return walk(std::type_identity<std::int64_t>{});
-      case DType::U64: return walk(std::type_identity<std::uint64_t>{});
-      default: break;
-    }
+  if constexpr (!std::is_integral_v<T>)
+    if (with_stored_type(array.dtype, walk)) return;
   array.fail("expected a type that can become ", name_of(dtype_of<T>()), ", found ", name_of(array.dtype));
 }
 

@@ -136,6 +136,31 @@ bool convert(S from, T& to) {
   return true;
 }
 
+/// Calls f(std::type_identity<S>{}), S being how values of this type are stored; false for a type that has no conversion.
+template <class F>
+bool with_stored_type(DType dtype, F&& f) {
+  const auto as = [&]<class S>(std::type_identity<S> stored) {
+    f(stored);
+    return true;
+  };
+  switch (dtype) {
+    case DType::F64: return as(std::type_identity<double>{});
+    case DType::F32: return as(std::type_identity<float>{});
+    case DType::BF16: return as(std::type_identity<bfloat16>{});
+    case DType::F16: return as(std::type_identity<Half>{});
+    case DType::F8_E4M3: return as(std::type_identity<Float8E4M3>{});
+    case DType::I8: return as(std::type_identity<std::int8_t>{});
+    case DType::U8: return as(std::type_identity<std::uint8_t>{});
+    case DType::I16: return as(std::type_identity<std::int16_t>{});
+    case DType::U16: return as(std::type_identity<std::uint16_t>{});
+    case DType::I32: return as(std::type_identity<std::int32_t>{});
+    case DType::U32: return as(std::type_identity<std::uint32_t>{});
+    case DType::I64: return as(std::type_identity<std::int64_t>{});
+    case DType::U64: return as(std::type_identity<std::uint64_t>{});
+    default: return false;
+  }
+}
+
 /// Calls f(k, value) for the tensor's values in order, converted to T. Throws FileError for an element type that has no
 /// conversion, and for a finite value beyond T's range.
 template <class T, class F>
@@ -151,23 +176,8 @@ void each_value(const StoredTensor& tensor, F&& f) {
       f(k, value);
     }
   };
-  switch (tensor.dtype) {
-    case DType::F64: return walk(std::type_identity<double>{});
-    case DType::F32: return walk(std::type_identity<float>{});
-    case DType::BF16: return walk(std::type_identity<bfloat16>{});
-    case DType::F16: return walk(std::type_identity<Half>{});
-    case DType::F8_E4M3: return walk(std::type_identity<Float8E4M3>{});
-    case DType::I8: return walk(std::type_identity<std::int8_t>{});
-    case DType::U8: return walk(std::type_identity<std::uint8_t>{});
-    case DType::I16: return walk(std::type_identity<std::int16_t>{});
-    case DType::U16: return walk(std::type_identity<std::uint16_t>{});
-    case DType::I32: return walk(std::type_identity<std::int32_t>{});
-    case DType::U32: return walk(std::type_identity<std::uint32_t>{});
-    case DType::I64: return walk(std::type_identity<std::int64_t>{});
-    case DType::U64: return walk(std::type_identity<std::uint64_t>{});
-    default: break;
-  }
-  fail(tensor, "expected a type that can become ", name_of(dtype_of<T>()), ", found ", name_of(tensor.dtype));
+  if (!with_stored_type(tensor.dtype, walk))
+    fail(tensor, "expected a type that can become ", name_of(dtype_of<T>()), ", found ", name_of(tensor.dtype));
 }
 
 }  // namespace detail
