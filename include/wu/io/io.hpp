@@ -4,7 +4,9 @@
 
 #include "wu/io/atomic_file.hpp"
 #include "wu/io/extents.hpp"
+#include "wu/io/json.hpp"
 #include "wu/io/json_header.hpp"
+#include "wu/io/json_scanner.hpp"
 #include "wu/io/mapped_file.hpp"
 #include "wu/io/npy.hpp"
 #include "wu/io/parameters.hpp"
