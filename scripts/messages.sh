@@ -56,7 +56,9 @@ TEXT
     printf '%s\n' "${fence}text" "$(refusal "$compiler" tests/compile_fail/layer_adapter_rank.cpp)" "$fence" ''
   done
   for file in tests/compile_fail/*.cpp; do
-    printf '## %s\n\n`%s`' "$(sed -n 's|^// mistake: \(.*\)\.$|\1|p' "$file")" "$file"
+    mistake=$(sed -n 's|^// mistake: \(.*\)\.$|\1|p' "$file")
+    if [[ -z $mistake ]]; then echo "messages.sh: $file has no line '// mistake: ' with a sentence and its full stop" >&2; exit 1; fi
+    printf '## %s\n\n`%s`' "$mistake" "$file"
     if grep -q '^#ifdef WU_CORRECTED' "$file"; then
       printf ':\n\n%s\n' "${fence}cpp"
       between "$file" '^#else' '^#endif'

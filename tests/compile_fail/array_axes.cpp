@@ -1,5 +1,5 @@
 // expected: expected an array with an axis for every extent of the wu type, 3, found 2
-// mistake: An array has other axes than the View that it is to become
+// mistake: An array has other axes than the View that it is to become.
 #include "wu/io/arrays.hpp"
 
 #ifdef WU_CORRECTED

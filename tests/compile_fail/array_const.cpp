@@ -1,5 +1,5 @@
 // expected: as_view: expected an array of float, as the View, found one of const float, which cannot be written; ask for a View of const
-// mistake: An array that may only be read is to become a View that can be written
+// mistake: An array that may only be read is to become a View that can be written.
 #include "wu/io/arrays.hpp"
 
 #ifdef WU_CORRECTED

@@ -1,5 +1,5 @@
 // expected: expected an array of extents -1, ?3 \(-1 is wu::dyn\), as the wu type, found 4, ?5
-// mistake: An array has other extents than the Tensor that it is to become
+// mistake: An array has other extents than the Tensor that it is to become.
 #include "wu/io/arrays.hpp"
 
 #ifdef WU_CORRECTED
