@@ -73,6 +73,19 @@ TEXT
     done
     printf '\n'
   done
+  cat <<'TEXT'
+## At run time
+
+What only the running program can know is an exception. All of them derive from `wu::Error`
+(`include/wu/core/error.hpp`), and `what()` is one sentence: what was expected, what was found, and where.
+
+| | thrown about | for example |
+| --- | --- | --- |
+| `wu::ShapeError` | sizes that do not fit together, before anything is written | linear: expected 5 rows, found 6 |
+| `wu::FileError` | a file that is missing, damaged, or holds something else | "linear.safetensors": tensor "weight": expected shape [5, 4], found [3, 4] |
+| `wu::NonFiniteError` | a loss, gradient, weight or adapter that is NaN or infinite, before weights change | the loss is not finite at step 1, part 1 of 1 |
+| `wu::Error` itself | any other argument | training: expected at least one part of a batch, found 0 |
+TEXT
 }
 
 versions=()
