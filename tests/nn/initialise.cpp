@@ -22,8 +22,7 @@ std::array<double, 2> moments(auto view) {
 template <class Module>
 Weights<Module, double> initialised(std::uint64_t seed, const std::string& purpose) {
   Weights<Module, double> weights;
-  auto p = weights.view();
-  initialise(p, seed, purpose);
+  initialise(weights.view(), seed, purpose);
   return weights;
 }
 

@@ -25,9 +25,10 @@ void fill(View<T, E...> view, double value) {
   for (T& v : view) v = static_cast<T>(static_cast<float>(value));
 }
 
-/// Every tensor under p by its name, which begins with `purpose`, and its rank. The same seed gives the same values on every machine with the same libm.
+/// Every tensor under p, views as Weights::view() gives them, by its name, which begins with `purpose`, and its rank. The same
+/// seed gives the same values on every machine with the same libm.
 template <class P>
-void initialise(P& p, std::uint64_t seed, std::string_view purpose) {
+void initialise(P p, std::uint64_t seed, std::string_view purpose) {
   const auto start = [&](std::string_view name, auto& view) {
     if constexpr (std::remove_cvref_t<decltype(view)>::rank >= 2)
       fill_normal(view, seed, name, 1 / std::sqrt(static_cast<double>(view.width)));
