@@ -2,6 +2,9 @@
 // of 2 u, because (1 + tanh(u)) / 2 = 1 / (1 + exp(-2 u)).
 #pragma once
 
+#include <algorithm>
+
+#include "wu/cpu/bfloat16.hpp"
 #include "wu/cpu/context.hpp"
 #include "wu/cpu/target.hpp"
 #include "wu/cpu/vector_math.hpp"
@@ -33,6 +36,19 @@ void Activations<T>::backward(Context& ctx, Backward function, T* dx, const T* d
 }  // namespace kernel
 
 namespace detail {
+/// silu of bfloat16, taken in float.
+template <class T>
+void silu_wide(T* y, const T* x, Index count) {
+  constexpr Index block = 512;
+  alignas(64) float wide[block];
+  for (Index k = 0; k < count; k += block) {
+    const Index some = std::min(block, count - k);
+    widen(wide, x + k, some);
+    kernel::VectorMath<float>::silu(wide, wide, some);
+    narrow(y + k, wide, some);
+  }
+}
+
 template <class T>
 void activate(Context& ctx, typename kernel::Activations<T>::Forward function, const char* what, auto y, auto x) {
   check_contiguous(y, x);
@@ -52,12 +68,13 @@ void activate_backward(Context& ctx, typename kernel::Activations<T>::Backward f
 }
 }  // namespace detail
 
-/// ops/activations.hpp's, on all threads. For float and double.
+/// ops/activations.hpp's, on all threads. For float, double and bfloat16.
 void silu_forward(Context& ctx, auto y, auto x)
-  requires detail::one_native_type<decltype(y), decltype(x)>
+  requires detail::one_type<decltype(y), decltype(x)>
 {
   using T = value_of<decltype(x)>;
-  detail::activate<T>(ctx, kernel::VectorMath<T>::silu, "silu", y, x);
+  if constexpr (std::is_same_v<T, bfloat16>) detail::activate<T>(ctx, detail::silu_wide<T>, "silu", y, x);
+  else detail::activate<T>(ctx, kernel::VectorMath<T>::silu, "silu", y, x);
 }
 
 /// ops/activations.hpp's, on all threads. For float and double.

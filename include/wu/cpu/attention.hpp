@@ -6,7 +6,9 @@
 #include <algorithm>
 #include <cmath>
 
+#include "wu/cpu/attention_operands.hpp"
 #include "wu/cpu/matrix.hpp"
+#include "wu/cpu/pair_attention.hpp"
 #include "wu/cpu/short_attention.hpp"
 #include "wu/cpu/target.hpp"
 #include "wu/ops/attention.hpp"
@@ -14,28 +16,6 @@
 namespace wu::cpu::inline WU_CPU_TARGET {
 
 namespace detail {
-/// The head's rows first .. first + count-1 of a map where they are if evenly spaced, else in scratch, where pack() puts them
-/// before they are read and unpack() takes them from once they are written.
-template <class T>
-Spaced<T> head_rows(Spaced<T> all, Index base, const RowMap& map, Index first, Index column, Index D,
-                    std::remove_const_t<T>* scratch) {
-  if (!map.regular()) return {scratch, D};
-  return {all.row(base + first * map.axes[3].stride) + column, all.stride * map.axes[3].stride};
-}
-template <class T>
-Spaced<const T> pack(Spaced<const T> all, Index base, const RowMap& map, Index first, Index count, Index column, Index D,
-                     T* scratch) {
-  if (!map.regular())
-    for (Index i = 0; i < count; ++i) std::copy_n(all.row(base + map(first + i)) + column, D, scratch + i * D);
-  return head_rows(all, base, map, first, column, D, scratch);
-}
-template <class T>
-void unpack(Spaced<T> all, Index base, const RowMap& map, Index first, Index count, Index column, Index D,
-            const T* scratch) {
-  if (map.regular()) return;
-  for (Index i = 0; i < count; ++i) std::copy_n(scratch + i * D, D, all.row(base + map(first + i)) + column);
-}
-
 inline constexpr Index query_tile = 64;
 }  // namespace detail
 
@@ -147,6 +127,19 @@ void attention_forward(Context& ctx, Workspace& ws, auto out, auto lse, auto q, 
   const kernel::AttentionOperands<T> in{spaced(q), spaced(k), spaced(v), rows, heads, D};
   if (rows.key.size() <= detail::short_keys) kernel::ShortAttention<T>::forward(ctx, ws, spaced(out), spaced(lse), in);
   else kernel::LongAttention<T>::forward(ctx, ws, spaced(out), spaced(lse), in);
+}
+
+/// ops/attention.hpp's, on all threads. For bfloat16, with lse in float.
+template <Index D>
+void attention_forward(Context& ctx, Workspace& ws, auto out, auto lse, auto q, auto k, auto v, const AttentionRows& rows)
+  requires detail::one_type<decltype(q), decltype(out), decltype(k), decltype(v)> &&
+           std::is_same_v<value_of<decltype(q)>, bfloat16> && std::is_same_v<value_of<decltype(lse)>, float>
+{
+  constexpr Index heads = detail::AttentionWidths<q.width, k.width, v.width, D>::heads;
+  detail::check_attention_widths<q.width, heads, lse.width, out.width>();
+  detail::check_attention(rows, q, k, v, out, lse);
+  const kernel::AttentionOperands<bfloat16> in{spaced(q), spaced(k), spaced(v), rows, heads, D};
+  kernel::PairAttention<bfloat16>::forward(ctx, ws, spaced(out), spaced(lse), in);
 }
 
 /// ops/attention.hpp's, on all threads. For float and double.

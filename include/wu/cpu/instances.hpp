@@ -1,4 +1,4 @@
-// Every kernel of cpu/ for float and double. With WU_PRECOMPILED they are declared here and compiled in wu::precompiled alone, so
+// Every kernel of cpu/ for float and double, and those for bfloat16. With WU_PRECOMPILED they are declared here and compiled in wu::precompiled alone, so
 // that a program's own files compile its shapes and nothing below them. Without it this file does nothing.
 #pragma once
 
@@ -37,11 +37,20 @@
   PREFIX template struct kernel::Rope<T>;           \
   PREFIX template struct kernel::ShortAttention<T>; \
   PREFIX template struct kernel::VectorMath<T>;
+#define WU_CPU_BFLOAT16_INSTANCES(PREFIX)                \
+  PREFIX template struct kernel::Activations<bfloat16>;  \
+  PREFIX template struct kernel::Elementwise<bfloat16>;  \
+  PREFIX template class kernel::PairAttention<bfloat16>; \
+  PREFIX template struct kernel::PairLinear<bfloat16>;   \
+  PREFIX template struct kernel::PairProduct<bfloat16>;  \
+  PREFIX template struct kernel::RMSNorm<bfloat16>;      \
+  PREFIX template struct kernel::Rope<bfloat16>;
 // NOLINTEND(bugprone-macro-parentheses)
 
 #ifdef WU_PRECOMPILED
 namespace wu::cpu::inline WU_CPU_TARGET {
 WU_CPU_INSTANCES(extern, float)
 WU_CPU_INSTANCES(extern, double)
+WU_CPU_BFLOAT16_INSTANCES(extern)
 }  // namespace wu::cpu::inline WU_CPU_TARGET
 #endif

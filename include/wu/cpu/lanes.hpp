@@ -41,7 +41,7 @@ template <class V, class T>
 }
 template <class V, class T>
 [[gnu::always_inline]] inline void store(T* to, const V& v) {
-  std::memcpy(to, &v, sizeof(V));
+  std::memcpy(static_cast<void*>(to), &v, sizeof(V));
 }
 
 template <Index N>

@@ -4,6 +4,7 @@
 #include <algorithm>
 
 #include "wu/cpu/context.hpp"
+#include "wu/cpu/pair_linear.hpp"
 #include "wu/cpu/product.hpp"
 #include "wu/cpu/target.hpp"
 #include "wu/ops/linear.hpp"
@@ -47,15 +48,17 @@ void Linear<T>::backward(Context& ctx, T* dx, T* dW, T* db, const T* dy, const T
 }
 }  // namespace kernel
 
-/// ops/linear.hpp's, on all threads. For float and double.
+/// ops/linear.hpp's, on all threads. For float, double and bfloat16.
 void linear_forward(Context& ctx, auto y, auto x, auto W, auto b)
-  requires detail::one_native_type<decltype(y), decltype(x), decltype(W), decltype(b)>
+  requires detail::one_type<decltype(y), decltype(x), decltype(W), decltype(b)>
 {
   detail::check_contiguous(y, x, W, b);
   using Widths = detail::LinearWidths<W.extents[0], W.width, x.width, y.width, b.width>;
   constexpr Index In = Widths::in, Out = Widths::out;
   check_rows("linear", x, y);
-  kernel::Linear<value_of<decltype(x)>>::forward(ctx, y.data, x.data, W.data, b.data, x.rows(), In, Out);
+  using T = value_of<decltype(x)>;
+  using Kernel = std::conditional_t<std::is_same_v<T, bfloat16>, kernel::PairLinear<T>, kernel::Linear<T>>;
+  Kernel::forward(ctx, y.data, x.data, W.data, b.data, x.rows(), In, Out);
 }
 
 /// ops/linear.hpp's, on all threads. For float and double.

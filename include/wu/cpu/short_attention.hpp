@@ -6,12 +6,8 @@
 #include <algorithm>
 #include <array>
 #include <cmath>
-#include <limits>
 
-#include <array>
-#include <cmath>
-#include <limits>
-
+#include "wu/cpu/attention_operands.hpp"
 #include "wu/cpu/context.hpp"
 #include "wu/cpu/lanes.hpp"
 #include "wu/cpu/spaced.hpp"
@@ -67,19 +63,6 @@ struct ShortGroup {
 }  // namespace detail
 
 namespace kernel {
-/// The operands of one attention: rows of `heads` heads of D channels each, and which rows attend to which.
-template <class T>
-struct AttentionOperands {
-  Spaced<const T> q, k, v;
-  const AttentionRows& rows;
-  Index heads, D;
-};
-template <class T>
-struct AttentionGradients {
-  Spaced<T> dq, dk, dv;
-  Spaced<const T> dout, out, lse;
-};
-
 template <class T>
 struct ShortAttention {
   static void forward(Context& ctx, Workspace& ws, Spaced<T> out, Spaced<T> lse, const AttentionOperands<T>& in);

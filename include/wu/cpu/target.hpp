@@ -3,7 +3,9 @@
 // kernels, and contexts, of different names. What this does not cover: docs/mixing-builds.md.
 #pragma once
 
-#if defined(__AVX512F__)
+#if defined(__AVX512BF16__)
+#define WU_CPU_TARGET avx512_bf16
+#elif defined(__AVX512F__)
 #define WU_CPU_TARGET avx512
 #elif defined(__AVX2__) && defined(__FMA__)
 #define WU_CPU_TARGET avx2_fma

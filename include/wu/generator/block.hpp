@@ -105,7 +105,7 @@ struct GeneratorBlock<BlockOrder<Attentions...>, G, C, HeadWidth> {
     }
   };
 
-  /// What all blocks share in one forward pass: the rotary tables and which rows attend to which.
+  /// What all blocks share in one forward pass: the rotary tables (of float for bfloat16) and which rows attend to which.
   template <class T, std::size_t QueryAxes, std::size_t KeyAxes>
   struct Shared {
     std::tuple<Rotary<T, Attentions::template over<G, C, HeadWidth>::rotary_axes.size()>...> rotary;

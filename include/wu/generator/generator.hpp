@@ -228,9 +228,11 @@ struct Generator {
     const auto wide = [](Index count) { return Workspace::bytes_of<T>(count * C); };
     const auto norm = [&](Index count) { return wide(count) + Workspace::bytes_of<accumulator_t<T>>(count); };
     std::size_t sum = wide(condition_rows) + norm(condition_rows);  // hidden, u
-    sum += Rotary<T, cross_axes>::bytes(query_axes) + Rotary<T, cross_axes>::bytes(key_axes(condition_length));
+    using Angle = accumulator_t<T>;
+    sum += Rotary<Angle, cross_axes>::bytes(query_axes) + Rotary<Angle, cross_axes>::bytes(key_axes(condition_length));
     [&]<std::size_t... K>(std::index_sequence<K...>) {
-      ((sum += Rotary<T, Block::template Self<K>::rotary_axes.size()>::bytes(Block::template Self<K>::rotary_axes)), ...);
+      ((sum += Rotary<Angle, Block::template Self<K>::rotary_axes.size()>::bytes(Block::template Self<K>::rotary_axes)),
+       ...);
     }(std::make_index_sequence<Block::self_count>{});
     sum += wide(positions) + norm(positions);  // the prior and its sum
     for (Index i = 0; i < N; ++i)
@@ -261,7 +263,7 @@ struct Generator {
 
   /// Rotary tables and attended rows of one forward pass.
   template <class T>
-  using Shared = typename Block::template Shared<T, cross_axes, cross_axes>;
+  using Shared = typename Block::template Shared<accumulator_t<T>, cross_axes, cross_axes>;
 
   /// What backward needs, in the workspace until the caller's scope ends.
   template <class T>
@@ -375,8 +377,8 @@ struct Generator {
         shared.rows[K] = Block::template Self<K>::rows(b), shared.rows_of_one[K] = Block::template Self<K>::rows(1)),
        ...);
     }(std::make_index_sequence<Block::self_count>{});
-    shared.cross_q = Rotary<T, cross_axes>::make(ws, query_axes);
-    shared.cross_k = Rotary<T, cross_axes>::make(ws, key_axes(L));
+    shared.cross_q = Rotary<accumulator_t<T>, cross_axes>::make(ws, query_axes);
+    shared.cross_k = Rotary<accumulator_t<T>, cross_axes>::make(ws, key_axes(L));
     shared.cross_rows.query_group.push({b, positions});
     shared.cross_rows.query.push({positions, 1});
     shared.cross_rows.key_group.push({b, L});

@@ -1,0 +1,54 @@
+// What the kernels of attention are given, and how they read the rows of one head: where they lie if those are evenly spaced,
+// else from a packed copy.
+#pragma once
+
+#include <algorithm>
+
+#include "wu/cpu/spaced.hpp"
+#include "wu/cpu/target.hpp"
+#include "wu/ops/attention.hpp"
+
+namespace wu::cpu::inline WU_CPU_TARGET {
+
+namespace detail {
+using namespace wu::detail;
+
+/// The head's rows first .. first + count-1 of a map where they are if evenly spaced, else in scratch, where pack() puts them
+/// before they are read and unpack() takes them from once they are written.
+template <class T>
+Spaced<T> head_rows(Spaced<T> all, Index base, const RowMap& map, Index first, Index column, Index D,
+                    std::remove_const_t<T>* scratch) {
+  if (!map.regular()) return {scratch, D};
+  return {all.row(base + first * map.axes[3].stride) + column, all.stride * map.axes[3].stride};
+}
+template <class T>
+Spaced<const T> pack(Spaced<const T> all, Index base, const RowMap& map, Index first, Index count, Index column, Index D,
+                     T* scratch) {
+  if (!map.regular())
+    for (Index i = 0; i < count; ++i) std::copy_n(all.row(base + map(first + i)) + column, D, scratch + i * D);
+  return head_rows(all, base, map, first, column, D, scratch);
+}
+template <class T>
+void unpack(Spaced<T> all, Index base, const RowMap& map, Index first, Index count, Index column, Index D,
+            const T* scratch) {
+  if (map.regular()) return;
+  for (Index i = 0; i < count; ++i) std::copy_n(scratch + i * D, D, all.row(base + map(first + i)) + column);
+}
+}  // namespace detail
+
+namespace kernel {
+/// The operands of one attention: rows of `heads` heads of D channels each, and which rows attend to which.
+template <class T>
+struct AttentionOperands {
+  Spaced<const T> q, k, v;
+  const AttentionRows& rows;
+  Index heads, D;
+};
+template <class T>
+struct AttentionGradients {
+  Spaced<T> dq, dk, dv;
+  Spaced<const T> dout, out, lse;
+};
+}  // namespace kernel
+
+}  // namespace wu::cpu::inline WU_CPU_TARGET
