@@ -5,7 +5,6 @@
 #include <Eigen/Core>
 
 #include <algorithm>
-#include <array>
 #include <atomic>
 
 #include "wu/core/error.hpp"
@@ -15,9 +14,9 @@
 #include "wu/ops/activations.hpp"
 
 namespace wu::cpu::shared {
-/// How Eigen aligns memory where this program multiplied first: two numbers of bytes, for arrays in types and from the heap.
-/// One variable for the whole program, whatever its parts are compiled for, as Eigen's functions are shared too.
-inline std::atomic<std::array<int, 2>> eigen_alignment{};
+/// How Eigen aligns memory where this program multiplied first: bytes for arrays in types, times 2^16, and for the heap. One
+/// variable for the whole program, whatever its parts are compiled for, as Eigen's functions are shared too.
+inline std::atomic<int> eigen_alignment{};
 }  // namespace wu::cpu::shared
 
 namespace wu::cpu::inline WU_CPU_TARGET {
@@ -27,12 +26,12 @@ using namespace wu::detail;
 
 /// Throws Error if this part of the program aligns Eigen's memory otherwise than the part that multiplied first.
 inline void check_eigen_alignment() {
-  constexpr std::array<int, 2> here{EIGEN_MAX_STATIC_ALIGN_BYTES, EIGEN_MAX_ALIGN_BYTES};
+  constexpr int arrays = EIGEN_MAX_STATIC_ALIGN_BYTES, heap = EIGEN_MAX_ALIGN_BYTES, here = arrays << 16 | heap;
   if (shared::eigen_alignment.load(std::memory_order_relaxed) == here) return;
-  std::array<int, 2> first{};
+  int first = 0;
   if (!shared::eigen_alignment.compare_exchange_strong(first, here) && first != here)
-    throw Error(message("cpu: expected Eigen to align memory to ", first[0], " and ", first[1],
-                        " bytes, as where this program first multiplied, found ", here[0], " and ", here[1],
+    throw Error(message("cpu: expected Eigen to align memory to ", first >> 16, " and ", first & 0xFFFF,
+                        " bytes, as where this program first multiplied, found ", arrays, " and ", heap,
                         ": its parts are compiled with different -march, see docs/mixing-builds.md"));
 }
 
