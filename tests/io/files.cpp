@@ -85,6 +85,11 @@ BOOST_AUTO_TEST_CASE(a_file_is_read_either_way) {
     BOOST_TEST(assigned.bytes().empty());
     assigned = std::move(moved);
     BOOST_TEST(assigned.text() == text);
+    MappedFile last(path, access);
+    last = std::move(assigned);
+    BOOST_TEST(last.text() == text);
+    // NOLINTNEXTLINE(bugprone-use-after-move): what was moved from holds nothing, also where there was something before
+    BOOST_TEST(assigned.bytes().empty());
   }
 }
 

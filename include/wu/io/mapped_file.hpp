@@ -93,9 +93,10 @@ class MappedFile {
       : path_(std::move(other.path_)), data_(std::exchange(other.data_, nullptr)), size_(std::exchange(other.size_, 0)) {}
   /// What is moved from holds nothing.
   MappedFile& operator=(MappedFile&& other) noexcept {
-    std::swap(path_, other.path_);
-    std::swap(data_, other.data_);
-    std::swap(size_, other.size_);
+    MappedFile old(std::move(other));
+    std::swap(path_, old.path_);
+    std::swap(data_, old.data_);
+    std::swap(size_, old.size_);
     return *this;
   }
   ~MappedFile() { unmap(); }
