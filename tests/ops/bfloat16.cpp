@@ -71,6 +71,23 @@ BOOST_AUTO_TEST_CASE(bfloat16_sums_of_linear_and_lora) {
   });
 }
 
+// Above 256 a bfloat16 counts in twos: 256 + 1.002 is 258, but 256 if the term is rounded to 1 before it is added.
+BOOST_AUTO_TEST_CASE(bfloat16_terms_of_lora_are_rounded_once) {
+  on_each_device([](auto& ctx) {
+    wu::Workspace ws;
+    const Matrix<1> one(1, 1);
+    Matrix<1> y(1, 256), dx(1, 256), xa(1);
+    const wu::AdapterView<const bfloat16, 1, 1, 1> adapter{one.values.data(), one.values.data(), 1, 1};
+    const std::vector<Index> which{0};
+    constexpr double scale = 1 + 1.0 / 512;
+    lora_forward(ctx, ws, y.write(), xa.write(), one.read(), adapter, which, scale);
+    lora_backward(ctx, ws, dx.write(), wu::AdapterView<bfloat16, 1, 1, 1>(), one.read(), one.read(), xa.read(), adapter,
+                  which, scale);
+    BOOST_CHECK_EQUAL(static_cast<float>(y.values[0]), 258.f);
+    BOOST_CHECK_EQUAL(static_cast<float>(dx.values[0]), 258.f);
+  });
+}
+
 BOOST_AUTO_TEST_CASE(bfloat16_sums_of_copies_and_ids) {
   on_each_device([](auto& ctx) {
     const Matrix<C> dy(n, 1);

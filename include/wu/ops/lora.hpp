@@ -109,7 +109,7 @@ void lora_forward(reference&, Workspace&, auto y /* += */, auto xa, auto x, auto
     for (Index o = 0; o < Out; ++o) {
       Sum sum = 0;
       for (Index j = 0; j < R; ++j) sum += Sum(xa[r * R + j]) * Sum(B[o * R + j]);
-      y[r * Out + o] += static_cast<value_of<decltype(y)>>(sum * static_cast<Sum>(scale));
+      y[r * Out + o] += sum * static_cast<Sum>(scale);
     }
   }
 }
@@ -140,7 +140,7 @@ void lora_backward(reference&, Workspace& ws, auto dx /* += */, auto dadapter /*
     for (Index i = 0; i < In && dx.data; ++i) {
       Sum sum = 0;
       for (Index j = 0; j < R; ++j) sum += g[r * R + j] * Sum(A[j * In + i]);
-      dx[r * In + i] += static_cast<value_of<decltype(dx)>>(sum);
+      dx[r * In + i] += sum;
     }
   }
   if (!dadapter.A) return;
