@@ -140,6 +140,19 @@ BOOST_AUTO_TEST_CASE(the_gradients_norm_is_limited_and_reported_as_it_was) {
     BOOST_CHECK_SMALL(clipped.gradients().flat()[k] - gradients.flat()[k] / 3, 1e-15);
 }
 
+BOOST_AUTO_TEST_CASE(a_largest_norm_that_is_not_above_0_is_refused) {
+  Regression regression;
+  Run<double> run;
+  auto o = options(100);
+  for (const double clip : {0.0, -1.0, std::nan("")}) {
+    o.clip = clip;
+    BOOST_CHECK_THROW(run.advance(regression.ctx, o, regression.whole_batches<double>()), Error);
+  }
+  BOOST_CHECK_EQUAL(run.step, 0);
+  o.clip = std::numeric_limits<double>::infinity();
+  BOOST_CHECK_GT(run.advance(regression.ctx, o, regression.whole_batches<double>()).gradient_norm, 0);
+}
+
 BOOST_AUTO_TEST_CASE(parts_of_a_batch_make_the_step_of_the_whole) {
   Regression regression;
   Run<double> whole, parts;

@@ -18,7 +18,7 @@ namespace wu::train {
 /// What stays the same over a run.
 struct Options {
   Schedule schedule;
-  double clip = 1;  ///< largest norm of the gradient
+  double clip = 1;  ///< largest norm of the gradient, above 0; infinity: any
   double beta1 = 0.9, beta2 = 0.98, epsilon = 1e-8, weight_decay = 0;
   Index accumulate = 1;  ///< parts of a batch whose gradients are averaged into one step
 };
@@ -50,6 +50,7 @@ class Training {
   StepResult advance(auto& ctx, const Options& options, Compute&& compute) {
     if (options.accumulate < 1)
       throw Error(message("training: expected at least one part of a batch, found ", options.accumulate));
+    if (!(options.clip > 0)) throw Error(message("training: expected a largest norm above 0, found ", options.clip));
     const Index next = step + 1;
     std::fill(gradients_.flat().begin(), gradients_.flat().end(), T(0));
     StepResult result;
