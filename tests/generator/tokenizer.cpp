@@ -278,6 +278,11 @@ BOOST_AUTO_TEST_CASE(adapters_are_views_of_the_tokens) {
   check_adapter<"up">();
   check_adapter<"out">();
   check_adapter<"down">();
+  for (const Index layer : {Index{-1}, Flat::layers})
+    BOOST_CHECK_EXCEPTION(Flat::adapter<"up">(Flat::Tokens<double>(), layer), wu::ShapeError, [layer](const auto& e) {
+      return e.what() == "Tokenizer::adapter: expected a layer from 0 to " + std::to_string(Flat::layers - 1) + ", found " +
+                             std::to_string(layer);
+    });
 }
 
 // What is written through the view of a gradient arrives where detokenize_transpose would put it.

@@ -38,6 +38,14 @@ struct ModuleFound<Spelled<Wanted...>, Spelled<Listed...>> {
                      "; name one of ", Listed...>);
   static constexpr bool value = true;
 };
+/// Tokens in which an adapter is looked for: those of this tokenizer.
+template <Index Layers, Index PerLayer, Index Rank, Index Width, Index... Found>
+struct TokensFit {
+  static_assert(fits<std::is_same_v<View<char, dyn, Layers, PerLayer, Rank, Width>, View<char, Found...>>,
+                     "Tokenizer::adapter: expected tokens of extents -1, ", Layers, PerLayer, Rank, Width,
+                     " (-1 is wu::dyn), found ", Found...>);
+  static constexpr bool value = true;
+};
 }  // namespace detail
 
 /// Tokens of Rank rows of width D. Tokenizer<Rank, D>::of<Shape> knows where the adapters of a shape lie.
@@ -223,15 +231,19 @@ struct Tokenizer {
     }
 
     /// The adapter of one module of one layer for every request of the batch, as a view into the tokens: nothing is copied.
+    /// Null for null tokens. Throws ShapeError if there is no such layer.
     template <Name Module, class T, Index... E>
     static auto adapter(View<T, E...> tokens, Index layer) {
       static_assert(detail::ModuleFound<std::conditional_t<(find(Module.view()) < module_count), detail::Spelled<>,
                                                            detail::spelled<detail::NameList<Module>>>,
                                         detail::spelled<typename Shape::names>>::value);
+      static_assert(detail::TokensFit<layers, tokens_per_layer, Rank, D, E...>::value);
       static_assert(TokenLayout == Layout::flat,
                     "Tokenizer::adapter: only flat tokens are adapters as they lie; detokenize rank-anchored ones");
       constexpr std::size_t m = find(Module.view()) < module_count ? find(Module.view()) : 0;
       static_assert(modules[m].experts == 1, "Tokenizer::adapter: this module is a group of experts");
+      if (layer < 0 || layer >= layers)
+        throw ShapeError(message("Tokenizer::adapter: expected a layer from 0 to ", layers - 1, ", found ", layer));
       AdapterView<T, modules[m].in, modules[m].out, Rank> view;
       if (!tokens.data) return view;
       T* const start = tokens.data + layer * values_per_layer;
