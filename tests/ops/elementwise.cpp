@@ -92,8 +92,11 @@ BOOST_AUTO_TEST_CASE(elementwise_operations_refuse_sizes_that_do_not_fit) {
     BOOST_CHECK_EXCEPTION(broadcast_rows_backward(ctx, two, five), wu::ShapeError,
                           wu::test::says("broadcast rows backward: expected a multiple of 14 values, found 35"));
     BOOST_CHECK_EXCEPTION(mean_rows_forward(ctx, two, five), wu::ShapeError,
-                          wu::test::says("mean rows: expected a multiple of 2 values, found 5"));
+                          wu::test::says("mean rows: expected rows for 2 equal groups, found 5"));
     BOOST_CHECK_EXCEPTION(mean_rows_backward(ctx, five, two), wu::ShapeError,
-                          wu::test::says("mean rows backward: expected a multiple of 2 values, found 5"));
+                          wu::test::says("mean rows backward: expected rows for 2 equal groups, found 5"));
+    // The mean of no rows would be NaN.
+    BOOST_CHECK_EXCEPTION(mean_rows_forward(ctx, two, View<const double, dyn, 7>(memory.data(), 0)), wu::ShapeError,
+                          wu::test::says("mean rows: expected rows for 2 equal groups, found 0"));
   });
 }

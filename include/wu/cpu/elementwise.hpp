@@ -153,7 +153,7 @@ void mean_rows_forward(Context& ctx, auto y, auto x)
 {
   detail::check_contiguous(y, x);
   constexpr Index C = detail::SameWidth<x.width, y.width>::value;
-  detail::check_copies("mean rows", x.rows(), y.rows());
+  detail::check_groups("mean rows", x.rows(), y.rows());
   kernel::Elementwise<value_of<decltype(y)>>::mean(ctx, y.data, x.data, y.rows(), x.rows() / y.rows(), C);
 }
 
@@ -164,7 +164,7 @@ void mean_rows_backward(Context& ctx, auto dx /* = */, auto dy)
   detail::check_contiguous(dx, dy);
   constexpr Index C = detail::SameWidth<dx.width, dy.width>::value;
   if (!dx.data) return;
-  detail::check_copies("mean rows backward", dx.rows(), dy.rows());
+  detail::check_groups("mean rows backward", dx.rows(), dy.rows());
   kernel::Elementwise<value_of<decltype(dx)>>::mean_backward(ctx, dx.data, dy.data, dy.rows(), dx.rows() / dy.rows(), C);
 }
 

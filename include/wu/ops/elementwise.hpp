@@ -34,6 +34,11 @@ namespace detail {
 inline void check_copies(const char* what, Index all, Index one) {
   if (one < 1 || all % one != 0) throw ShapeError(message(what, ": expected a multiple of ", one, " values, found ", all));
 }
+/// Throws unless the rows fall into groups of equally many, at least one.
+inline void check_groups(const char* what, Index rows, Index groups) {
+  if (groups < 1 || rows < groups || rows % groups != 0)
+    throw ShapeError(message(what, ": expected rows for ", groups, " equal groups, found ", rows));
+}
 }  // namespace detail
 
 /// y: a multiple of the values of x, filled with copies of it; throws ShapeError otherwise.
@@ -56,12 +61,12 @@ void broadcast_rows_backward(reference&, auto dx /* += */, auto dy) {
   }
 }
 
-/// y: (G, C)   x: (G k, C). Throws ShapeError unless the rows of x are a multiple of those of y.
+/// y: (G, C)   x: (G k, C), k at least 1. Throws ShapeError unless the rows of x are such a multiple of those of y.
 void mean_rows_forward(reference&, auto y, auto x) {
   detail::check_contiguous(y, x);
   constexpr Index C = detail::SameWidth<x.width, y.width>::value;
   using Sum = sum_of<decltype(x)>;
-  detail::check_copies("mean rows", x.rows(), y.rows());
+  detail::check_groups("mean rows", x.rows(), y.rows());
   const Index k = x.rows() / y.rows();
   for (Index g = 0; g < y.rows(); ++g)
     for (Index c = 0; c < C; ++c) {
@@ -77,7 +82,7 @@ void mean_rows_backward(reference&, auto dx /* = */, auto dy) {
   constexpr Index C = detail::SameWidth<dx.width, dy.width>::value;
   using Sum = sum_of<decltype(dy)>;
   if (!dx.data) return;
-  detail::check_copies("mean rows backward", dx.rows(), dy.rows());
+  detail::check_groups("mean rows backward", dx.rows(), dy.rows());
   const Index k = dx.rows() / dy.rows();
   for (Index r = 0; r < dx.rows(); ++r)
     for (Index c = 0; c < C; ++c)
