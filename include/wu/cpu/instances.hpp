@@ -1,5 +1,6 @@
-// Every kernel of cpu/ for float and double, and those for bfloat16. With WU_PRECOMPILED they are declared here and compiled in wu::precompiled alone, so
-// that a program's own files compile its shapes and nothing below them. Without it this file does nothing.
+// Every kernel of cpu/ for float and double, and those for bfloat16. With WU_PRECOMPILED they are declared here and compiled
+// in wu::precompiled alone, so that a program's own files compile its shapes and nothing below them. Without it this file only
+// has the list.
 #pragma once
 
 #include "wu/cpu/activations.hpp"

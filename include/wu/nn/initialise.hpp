@@ -19,14 +19,15 @@ void fill_normal(View<T, E...> view, std::uint64_t seed, std::string_view name, 
   for (T& v : view) v = static_cast<T>(static_cast<float>(deviation * random.normal()));
 }
 
-/// Every value of view.
+/// Sets every value of view.
 template <class T, Index... E>
 void fill(View<T, E...> view, double value) {
   for (T& v : view) v = static_cast<T>(static_cast<float>(value));
 }
 
-/// Every tensor under p, views as Weights::view() gives them, by its name, which begins with `purpose`, and its rank. The same
-/// seed gives the same values on every machine with the same libm.
+/// Sets every tensor under p, views as Weights::view() gives them: what kind it is, its rank and name tell, and its random
+/// numbers are keyed by the name, which begins with `purpose`. The same seed gives the same values on every machine with the
+/// same libm.
 template <class P>
 void initialise(P p, std::uint64_t seed, std::string_view purpose) {
   const auto start = [&](std::string_view name, auto& view) {

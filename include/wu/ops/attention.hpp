@@ -49,13 +49,13 @@ struct RowMap {
     for (std::size_t a = 0; a + 1 < axes.size(); ++a) axes[a] = axes[a + 1];
     last = axis;
   }
-  /// The first and last row, of maps that have any.
+  /// The first row, of a map that has any.
   constexpr Index lowest() const {
     Index row = 0;
     for (const Axis& axis : axes) row += std::min<Index>(0, (axis.size - 1) * axis.stride);
     return row;
   }
-  /// The last row.
+  /// The last row, likewise.
   constexpr Index highest() const {
     Index row = 0;
     for (const Axis& axis : axes) row += std::max<Index>(0, (axis.size - 1) * axis.stride);
