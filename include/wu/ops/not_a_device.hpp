@@ -5,8 +5,10 @@
 
 namespace wu {
 
-/// One for every operation. `add`, `copy` and `zero` have names that a user's code may have too, so they stay as they are.
+/// One for every operation. `add`, `copy`, `scale`, `squared_norm` and `zero` have names that a user's code may have too, so
+/// they stay as they are.
 // clang-format off: one line each
+template <detail::NotADevice C> void adamw_update(C&, auto&&...) { detail::ExpectDevice<C>(); }
 template <detail::NotADevice C> void broadcast_rows_backward(C&, auto&&...) { detail::ExpectDevice<C>(); }
 template <detail::NotADevice C> void broadcast_rows_forward(C&, auto&&...) { detail::ExpectDevice<C>(); }
 template <detail::NotADevice C> void depthwise_backward(C&, auto&&...) { detail::ExpectDevice<C>(); }
@@ -28,6 +30,7 @@ template <detail::NotADevice C> void mean_rows_forward(C&, auto&&...) { detail::
 template <detail::NotADevice C> void modulate_backward(C&, auto&&...) { detail::ExpectDevice<C>(); }
 template <detail::NotADevice C> void modulate_forward(C&, auto&&...) { detail::ExpectDevice<C>(); }
 template <detail::NotADevice C> void mse_backward(C&, auto&&...) { detail::ExpectDevice<C>(); }
+template <detail::NotADevice C> double mse_forward(C&, auto&&...) { return detail::ExpectDevice<C>(), 0; }
 template <detail::NotADevice C> void patches_backward(C&, auto&&...) { detail::ExpectDevice<C>(); }
 template <detail::NotADevice C> void patches_forward(C&, auto&&...) { detail::ExpectDevice<C>(); }
 template <detail::NotADevice C> void pool_backward(C&, auto&&...) { detail::ExpectDevice<C>(); }
