@@ -195,6 +195,9 @@ BOOST_AUTO_TEST_CASE(context_splits_only_what_is_worth_it) {
 BOOST_AUTO_TEST_CASE(context_has_a_thread_however_it_is_made) {
   BOOST_CHECK_GE(Context().threads(), 1);
   BOOST_CHECK_EQUAL(Context({.threads = 1}).threads(), 1);
+  BOOST_CHECK_EXCEPTION(Context({.threads = -1}), wu::Error, [](const wu::Error& e) {
+    return std::string_view(e.what()) == "cpu: expected a number of threads from 0 on, found -1";
+  });
   Context from({.threads = 3});
   Context to(std::move(from));  // it moves, its pool stays where it was
   std::atomic<Index> values = 0;

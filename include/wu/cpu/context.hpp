@@ -32,10 +32,8 @@ struct Options {
 /// Who computes: wu::cpu::Context cpu({.threads = 2}). Not for use by two threads at once; make one for each.
 class Context : public reference {
  public:
-  /// Throws Error if the system does not give that many threads.
-  explicit Context(Options options = {})
-      : threads_(std::make_unique<Threads>(options.threads > 0 ? options.threads
-                                                               : static_cast<int>(std::thread::hardware_concurrency()))) {}
+  /// Throws Error if the number is negative, or if the system does not give that many threads.
+  explicit Context(Options options = {}) : threads_(std::make_unique<Threads>(wanted(options.threads))) {}
   /// How many threads work, the caller's included.
   int threads() const { return threads_->count(); }
 
@@ -66,6 +64,11 @@ class Context : public reference {
   }
 
  private:
+  static int wanted(int threads) {
+    if (threads < 0) throw Error(message("cpu: expected a number of threads from 0 on, found ", threads));
+    return threads > 0 ? threads : static_cast<int>(std::thread::hardware_concurrency());
+  }
+
   std::unique_ptr<Threads> threads_;
   Buffer<std::byte> scratch_;
 };
