@@ -43,11 +43,9 @@ constexpr bool check_element() {
   return true;
 }
 
-template <class T>
-T* memory_of(T* data, Index size) {
+inline void check_memory(const char* what, const void* data, Index size) {
   if (data == nullptr && size > 0)
-    throw Error(message("as_xtensor: expected memory under a view of ", size, " values, found a null view"));
-  return data;
+    throw Error(message(what, ": expected memory under a view of ", size, " values, found a null view"));
 }
 
 template <class V>
@@ -166,7 +164,7 @@ inline constexpr bool is_view<View<T, E...>> = true;
 template <class T, Index... E>
 auto as_xtensor(View<T, E...> view) {
   detail::check_element<T>();
-  detail::memory_of(view.data, view.size());
+  detail::check_memory("as_xtensor", view.data, view.size());
   if constexpr (sizeof...(E) > 0 && ((E > 0) && ...))
     return xt::adapt<xt::layout_type::row_major>(+view.data, xt::fixed_shape<static_cast<std::size_t>(E)...>());
   else return xt::adapt<xt::layout_type::row_major>(+view.data, detail::shape_array(view));
@@ -176,7 +174,7 @@ auto as_xtensor(View<T, E...> view) {
 template <class T, Index W>
 auto as_xtensor(Columns<T, W> columns) {
   detail::check_element<T>();
-  detail::memory_of(columns.data, columns.size());
+  detail::check_memory("as_xtensor", columns.data, columns.size());
   const Index reach = columns.size() > 0 ? (columns.count - 1) * columns.stride + W : 0;
   const std::array<std::size_t, 1> all{static_cast<std::size_t>(reach)};
   const std::array<std::size_t, 2> shape{static_cast<std::size_t>(columns.count), static_cast<std::size_t>(W)};
@@ -199,11 +197,11 @@ auto as_xtensor(const Tensor<T, E...>& tensor) {
 template <class T, Index... E>
 void as_xtensor(const Tensor<T, E...>&& tensor) = delete;
 
-/// A copy that owns its values: xt::xtensor<T, rank>, of float where T is wu::bfloat16.
+/// A copy that owns its values: xt::xtensor<T, rank>, of float where T is wu::bfloat16. Throws Error as as_xtensor does.
 template <class T, Index... E>
 auto to_xtensor(View<T, E...> view) {
   using Value = std::remove_const_t<T>;
-  detail::memory_of(view.data, view.size());
+  detail::check_memory("to_xtensor", view.data, view.size());
   auto copy = xt::xtensor<std::conditional_t<std::is_same_v<Value, bfloat16>, float, Value>, sizeof...(E),
                           xt::layout_type::row_major>::from_shape(detail::shape_array(view));
   std::copy_n(view.data, view.size(), copy.data());
@@ -213,7 +211,7 @@ auto to_xtensor(View<T, E...> view) {
 template <class T, Index W>
 auto to_xtensor(Columns<T, W> columns) {
   using Value = std::remove_const_t<T>;
-  detail::memory_of(columns.data, columns.size());
+  detail::check_memory("to_xtensor", columns.data, columns.size());
   const std::array<std::size_t, 2> shape{static_cast<std::size_t>(columns.count), static_cast<std::size_t>(W)};
   auto copy = xt::xtensor<std::conditional_t<std::is_same_v<Value, bfloat16>, float, Value>, 2,
                           xt::layout_type::row_major>::from_shape(shape);
