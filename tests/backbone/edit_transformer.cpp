@@ -222,7 +222,7 @@ BOOST_AUTO_TEST_CASE(an_exception_leaves_nothing_behind) {
 
   const std::string expected =
       "edit transformer: expected equal pictures in multiples of 8 pixels, with one time and one instruction each; found "
-      "x_t ";
+      "edit ";
   using Pictures = View<double, dyn, dyn, dyn, 3>;
   auto call = [&](Pictures edit, Pictures x_t, Pictures source, Index times, Index instructions) {
     Net::forward<double>(ctx, problem.ws, edit, x_t, source, std::span(problem.t).first(static_cast<std::size_t>(times)),
@@ -231,19 +231,21 @@ BOOST_AUTO_TEST_CASE(an_exception_leaves_nothing_behind) {
   auto sized = [](std::vector<double>& values, Index b, Index h, Index w) { return Pictures(values.data(), b, h, w); };
   const auto edit = Problem::pictures(problem.edit), x_t = Problem::pictures(problem.x_t),
              source = Problem::pictures(problem.source);
-  check(shape, expected + "3 x 8 x 16, source 3 x 16 x 8, 3 times, 3 instructions",
+  check(shape, expected + "3 x 8 x 16, x_t 3 x 8 x 16, source 3 x 16 x 8, 3 times, 3 instructions",
         [&] { call(edit, x_t, sized(problem.source, 3, 16, 8), 3, 3); });
-  check(shape, expected + "3 x 8 x 16, source 2 x 8 x 16, 3 times, 3 instructions",
+  check(shape, expected + "3 x 8 x 16, x_t 3 x 8 x 16, source 2 x 8 x 16, 3 times, 3 instructions",
         [&] { call(edit, x_t, sized(problem.source, 2, 8, 16), 3, 3); });
-  check(shape, expected + "3 x 8 x 16, source 3 x 8 x 16, 3 times, 3 instructions",
+  check(shape, expected + "3 x 8 x 8, x_t 3 x 8 x 16, source 3 x 8 x 16, 3 times, 3 instructions",
         [&] { call(sized(problem.edit, 3, 8, 8), x_t, source, 3, 3); });
-  check(shape, expected + "3 x 8 x 16, source 3 x 8 x 16, 2 times, 3 instructions", [&] { call(edit, x_t, source, 2, 3); });
-  check(shape, expected + "3 x 8 x 16, source 3 x 8 x 16, 3 times, 1 instructions", [&] { call(edit, x_t, source, 3, 1); });
-  check(shape, expected + "3 x 8 x 12, source 3 x 8 x 12, 3 times, 3 instructions",
+  check(shape, expected + "3 x 8 x 16, x_t 3 x 8 x 16, source 3 x 8 x 16, 2 times, 3 instructions",
+        [&] { call(edit, x_t, source, 2, 3); });
+  check(shape, expected + "3 x 8 x 16, x_t 3 x 8 x 16, source 3 x 8 x 16, 3 times, 1 instructions",
+        [&] { call(edit, x_t, source, 3, 1); });
+  check(shape, expected + "3 x 8 x 12, x_t 3 x 8 x 12, source 3 x 8 x 12, 3 times, 3 instructions",
         [&] { call(sized(problem.edit, 3, 8, 12), sized(problem.x_t, 3, 8, 12), sized(problem.source, 3, 8, 12), 3, 3); });
-  check(shape, expected + "3 x 4 x 16, source 3 x 4 x 16, 3 times, 3 instructions",
+  check(shape, expected + "3 x 4 x 16, x_t 3 x 4 x 16, source 3 x 4 x 16, 3 times, 3 instructions",
         [&] { call(sized(problem.edit, 3, 4, 16), sized(problem.x_t, 3, 4, 16), sized(problem.source, 3, 4, 16), 3, 3); });
-  check(shape, expected + "0 x 8 x 16, source 0 x 8 x 16, 0 times, 0 instructions",
+  check(shape, expected + "0 x 8 x 16, x_t 0 x 8 x 16, source 0 x 8 x 16, 0 times, 0 instructions",
         [&] { call(sized(problem.edit, 0, 8, 16), sized(problem.x_t, 0, 8, 16), sized(problem.source, 0, 8, 16), 0, 0); });
 }
 

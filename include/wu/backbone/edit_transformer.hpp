@@ -184,9 +184,10 @@ struct EditTransformer {
         x_t.extent(2) % token_pixels || b < 1 || static_cast<Index>(t.size()) != b || instruction.rows() != b)
       throw ShapeError(
           message("edit transformer: expected equal pictures in multiples of 8 pixels, with one time and one instruction "
-                  "each; found x_t ",
-                  b, " x ", x_t.extent(1), " x ", x_t.extent(2), ", source ", source.extent(0), " x ", source.extent(1),
-                  " x ", source.extent(2), ", ", t.size(), " times, ", instruction.rows(), " instructions"));
+                  "each; found edit ",
+                  edit.extent(0), " x ", edit.extent(1), " x ", edit.extent(2), ", x_t ", b, " x ", x_t.extent(1), " x ",
+                  x_t.extent(2), ", source ", source.extent(0), " x ", source.extent(1), " x ", source.extent(2), ", ",
+                  t.size(), " times, ", instruction.rows(), " instructions"));
     backbone::check(adapters, b);
     Saved<T> s;
     s.instruction = instruction;
