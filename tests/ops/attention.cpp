@@ -1,6 +1,7 @@
 // ops/attention.hpp and cpu/attention.hpp.
 #include <boost/test/unit_test.hpp>
 
+#include <cstring>
 #include <initializer_list>
 
 #include "support/gradient_check.hpp"
@@ -226,6 +227,26 @@ BOOST_AUTO_TEST_CASE(attention_gradients_cpu) {
 BOOST_AUTO_TEST_CASE(attention_cpu_equals_reference) {
   check_cpu_equals_reference<double>(1e-12);
   check_cpu_equals_reference<float>(1e-5);
+}
+
+BOOST_AUTO_TEST_CASE(attention_cpu_gives_the_same_bits_on_any_number_of_threads) {
+  for (const Case& c :
+       {self("7 groups of 37", map({{7, 37}}), map({{37, 1}})), self("scattered", map({{2, 35}}), map({{2, 70}, {35, 1}})),
+        self("few keys", map({{40, 11}}), map({{11, 1}}))}) {
+    Separate<float, 60, 3> a(c);
+    std::vector<float> alone;
+    for (const int threads : {1, 2, 3, 5}) {
+      wu::cpu::Context ctx({.threads = threads});
+      wu::Workspace ws;
+      a.forward(ctx, ws);
+      a.backward(ctx, ws);
+      std::vector<float> all;
+      for (const auto* values : {&a.out, &a.lse, &a.dq, &a.dk, &a.dv}) all.insert(all.end(), values->begin(), values->end());
+      if (threads == 1) alone = all;
+      BOOST_CHECK_MESSAGE(std::memcmp(all.data(), alone.data(), all.size() * sizeof(float)) == 0,
+                          c.name << " on " << threads << " threads");
+    }
+  }
 }
 
 // One group by hand: p = softmax(q k^T / sqrt(D)), out = p v.

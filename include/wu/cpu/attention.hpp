@@ -17,6 +17,13 @@ namespace wu::cpu::inline WU_CPU_TARGET {
 
 namespace detail {
 inline constexpr Index query_tile = 64;
+
+/// A thread's part of scratch memory: whole lines, so that it is aligned alike for every thread, and what Eigen does with it does
+/// not depend on which of them does it.
+template <class T>
+constexpr Index whole_lines(Index count) {
+  return static_cast<Index>(Workspace::bytes_of<T>(count) / sizeof(T));
+}
 }  // namespace detail
 
 namespace kernel {
@@ -32,7 +39,7 @@ void LongAttention<T>::forward(Context& ctx, Workspace& ws, Spaced<T> out, Space
   const Index heads = in.heads, D = in.D, keys = key.size(), queries = query.size(),
               tile = std::min(detail::query_tile, queries);
   const Workspace::Scope scope(ws);
-  const Index scratch_size = tile * keys + 2 * keys * D + 2 * tile * D;
+  const Index scratch_size = detail::whole_lines<T>(tile * keys + 2 * keys * D + 2 * tile * D);
   T* const scratch = ws.take_values<T>(scratch_size * ctx.threads());
   const T scale = 1 / std::sqrt(static_cast<T>(D));
   ctx.split(in.rows.groups() * heads, 2 * queries * keys * D, [&](int thread, Index begin, Index end) {
@@ -72,7 +79,7 @@ void LongAttention<T>::backward(Context& ctx, Workspace& ws, const AttentionGrad
   const Index heads = in.heads, D = in.D, keys = key.size(), queries = query.size(),
               tile = std::min(detail::query_tile, queries);
   const Workspace::Scope scope(ws);
-  const Index scratch_size = 2 * tile * keys + 4 * keys * D + 3 * tile * D;
+  const Index scratch_size = detail::whole_lines<T>(2 * tile * keys + 4 * keys * D + 3 * tile * D);
   T* const scratch = ws.take_values<T>(scratch_size * ctx.threads());
   const T scale = 1 / std::sqrt(static_cast<T>(D));
   ctx.split(in.rows.groups() * heads, 5 * queries * keys * D, [&](int thread, Index begin, Index end) {
