@@ -5,24 +5,26 @@ set -euo pipefail
 usage() {
   cat <<'TEXT'
 usage: scripts/messages.sh [--out FILE]
-  --out FILE     the page to write; docs/messages.md if not given
+  --out FILE     the page to write, from the folder that you are in; docs/messages.md of this repository if not given
   -h, --help     this text
 CXX_GNU and CXX_CLANG name the two compilers; g++ and clang++ if unset.
 TEXT
 }
 
-out=docs/messages.md
+root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
+out=$root/docs/messages.md
 while (($#)); do
   case $1 in
     --out)
       if (($# < 2)); then echo "messages.sh: --out needs a file" >&2; exit 2; fi
-      out=$2; shift 2 ;;
+      if [[ $2 == /* ]]; then out=$2; else out=$PWD/$2; fi
+      shift 2 ;;
     -h | --help) usage; exit 0 ;;
     *) usage >&2; exit 2 ;;
   esac
 done
 
-cd "$(dirname "${BASH_SOURCE[0]}")/.."
+cd "$root"
 export LC_ALL=C
 compilers=("${CXX_GNU:-g++}" "${CXX_CLANG:-clang++}")
 for compiler in "${compilers[@]}"; do
@@ -57,7 +59,7 @@ TEXT
   done
   for file in tests/compile_fail/*.cpp; do
     mistake=$(sed -n 's|^// mistake: \(.*\)\.$|\1|p' "$file")
-    if [[ -z $mistake ]]; then echo "messages.sh: $file has no line '// mistake: ' with a sentence and its full stop" >&2; exit 1; fi
+    if [[ -z $mistake ]]; then echo "messages.sh: $file has no line '// mistake: ' and a sentence with a full stop" >&2; exit 1; fi
     printf '## %s\n\n`%s`' "$mistake" "$file"
     if grep -q '^#ifdef WU_CORRECTED' "$file"; then
       printf ':\n\n%s\n' "${fence}cpp"
@@ -93,6 +95,7 @@ for compiler in "${compilers[@]}"; do
   number=$("$compiler" -dumpfullversion 2>/dev/null || "$compiler" -dumpversion)
   versions+=("$compiler $number")
 done
+trap 'rm -f "$out.part"' EXIT
 page >"$out.part"
 sed -i -e :a -e '/^\n*$/{$d;N;ba' -e '}' "$out.part"  # no empty line at the end
 mv "$out.part" "$out"
