@@ -11,6 +11,7 @@
 
 #if defined(__linux__)
 #include <sys/resource.h>
+#include <unistd.h>  // sysconf
 
 #include <fstream>
 #endif
@@ -227,7 +228,8 @@ BOOST_AUTO_TEST_CASE(threads_that_the_system_does_not_give_are_an_error_and_no_w
   rlimit before{};
   getrlimit(RLIMIT_AS, &before);
   rlimit tight = before;
-  tight.rlim_cur = pages * 4096 + (rlim_t{128} << 20);  // some threads' stacks, not a thousand's
+  tight.rlim_cur =
+      pages * static_cast<rlim_t>(sysconf(_SC_PAGESIZE)) + (rlim_t{128} << 20);  // some threads' stacks, not a thousand's
   setrlimit(RLIMIT_AS, &tight);
   std::string found;
   try {
