@@ -37,23 +37,24 @@ def read(path):
                 single.setdefault(key, []).append(entry)
             elif entry.get("aggregate_name") == "median":
                 medians.setdefault(key, []).append(entry)
-        runs = medians | single
+        results = {}
+        for (_, name), entries in sorted((medians | single).items(), key=lambda item: item[0][0]):
+            name = name.removesuffix("/real_time")
+            if any(entry.get("error_occurred") for entry in entries):
+                print(f"bench-compare: {path}: {name} failed: {entries[0].get('error_message', '')}", file=sys.stderr)
+                continue
+            counter = next((c for c in SHARES if c in entries[0]), None)
+            results[name] = {
+                "time": statistics.median(entry["real_time"] * UNITS[entry["time_unit"]] for entry in entries),
+                "share": statistics.median(entry[counter] for entry in entries) if counter else None,
+                "of": SHARES.get(counter, ""),
+            }
+            if not results[name]["time"] > 0:
+                raise ValueError(f"{name} took no time")
     except OSError as error:
         stop(f"{path}: {error.strerror}")
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         stop(f"{path}: expected a file that Google Benchmark wrote as JSON, found another ({error!r})")
-    results = {}
-    for (_, name), entries in sorted(runs.items(), key=lambda item: item[0][0]):
-        name = name.removesuffix("/real_time")
-        if any(entry.get("error_occurred") for entry in entries):
-            print(f"bench-compare: {path}: {name} failed: {entries[0].get('error_message', '')}", file=sys.stderr)
-            continue
-        counter = next((c for c in SHARES if c in entries[0]), None)
-        results[name] = {
-            "time": statistics.median(entry["real_time"] * UNITS[entry["time_unit"]] for entry in entries),
-            "share": statistics.median(entry[counter] for entry in entries) if counter else None,
-            "of": SHARES.get(counter, ""),
-        }
     if not results:
         stop(f"{path}: expected at least one benchmark, found none")
     return results, content.get("context", {})
@@ -120,8 +121,11 @@ def caption(context):
 def write_markdown(path, results, context):
     """Replaces what stands between the two marks in a page."""
     begin, end = "<!-- measured: begin -->\n", "<!-- measured: end -->"
-    with open(path, encoding="utf-8") as file:
-        page = file.read()
+    try:
+        with open(path, encoding="utf-8") as file:
+            page = file.read()
+    except OSError as error:
+        stop(f"{path}: {error.strerror}")
     if page.count(begin) != 1 or page.count(end) != 1 or page.index(begin) > page.index(end):
         stop(f"{path}: expected the marks {begin.strip()} and {end}, once each and in this order")
     lines = table(results)
