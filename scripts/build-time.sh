@@ -36,10 +36,13 @@ trap 'rm -rf "$work"' EXIT
 eigen=$(for at in /usr/include/eigen3 /usr/local/include/eigen3 /opt/homebrew/include/eigen3; do
   if [[ -d $at ]]; then echo "$at"; break; fi; done)
 
+[[ $eigen ]] || { echo "build-time.sh: expected Eigen in one of the usual folders, found it in none" >&2; exit 1; }
+
 compilers=()
 for compiler in g++ clang++; do
   if command -v "$compiler" >/dev/null; then compilers+=("$compiler"); fi
 done
+((${#compilers[@]})) || { echo "build-time.sh: expected g++ or clang++, found neither" >&2; exit 1; }
 
 # least COMPILER FILE [OPTION...]: "seconds MiB" of the cheapest of the runs; "-" if it does not compile.
 least() {
@@ -95,6 +98,9 @@ table() {
 
 if [[ -z $write ]]; then table; exit 0; fi
 page=$root/docs/build-time.md
+for mark in '<!-- table: begin -->' '<!-- table: end -->'; do
+  grep -qF -- "$mark" "$page" || { echo "build-time.sh: expected the mark $mark in $page, found none" >&2; exit 1; }
+done
 table >"$work/table"
 awk -v table="$work/table" '
   /<!-- table: begin -->/ { print; while ((getline line <table) > 0) print line; skipping = 1 }
