@@ -4,6 +4,7 @@
 #include "support/gradient_check.hpp"
 #include "wu/condition/hybrid.hpp"
 #include "wu/core/parameters.hpp"
+#include "wu/cpu/cpu.hpp"
 
 namespace {
 
@@ -20,16 +21,15 @@ View<const double, dyn, dyn, dyn, 3> pictures_view(Index height = Image::size, I
   return {pictures.data(), batch, height, width};
 }
 
-/// Every weight of Module by its name; forward(y, p) keeps what backward(dp, dy, saved, p) needs.
+/// Every weight of Module by its name, on the device of ctx; forward(y, p) keeps what backward(dp, dy, saved, p) needs.
 template <class Module>
-void check(Index values, const std::string& what, auto&& forward, auto&& backward) {
+void check_on(auto& ctx, Index values, const std::string& what, auto&& forward, auto&& backward) {
   BOOST_TEST_CONTEXT(what) {
     Weights<Module, double> weights, gradients;
     std::ranges::copy(test::random_values(weights.extent, "weights"), weights.flat().begin());
     const auto dy = test::random_values(values, "dy");
     auto y = test::poisoned(values), consumed = dy;
     Workspace ws;
-    reference ctx;
     auto loss = [&] {
       const Workspace::Scope scope(ws);
       forward(ctx, ws, y.data(), weights.frozen());
@@ -47,6 +47,15 @@ void check(Index values, const std::string& what, auto&& forward, auto&& backwar
       } else test::check_gradient(name, {view.data, n}, gradient, loss, 1e-7, 40);
     });
   }
+}
+
+/// On both devices.
+template <class Module>
+void check(Index values, const std::string& what, auto&& forward, auto&& backward) {
+  reference slow;
+  check_on<Module>(slow, values, what, forward, backward);
+  cpu::Context fast({.threads = 2});
+  check_on<Module>(fast, values, what + " on the CPU", forward, backward);
 }
 
 template <class Module>
