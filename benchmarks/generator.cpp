@@ -1,4 +1,4 @@
-// One block of the generator, whole generators, and their parameters to a file and back.
+// The generator's prior and tokens, one block, whole generators, and their parameters to a file and back.
 #include "wu/benchmark/generator.hpp"
 
 #include "wu/benchmark/layers.hpp"
@@ -19,6 +19,62 @@ static_assert(Wide::h == 24 && Wide::positions == 768);
 using SmallShape = AdaptedLayers<2, Adapted<"mlp.up", 32, 64>, Adapted<"mlp.down", 64, 32>>;
 using Tiny =
     Generator<Tokenizer<4, 32>::of<SmallShape>, Width<32>, HeadWidth<16>, Blocks<1>, JoinedRanks<2>, ConditionWidth<32>>;
+
+/// forward: the tables -> the rows and, for backward, their sum before the norm.    backward: drows, the sum; it adds to the
+/// tables' gradients
+template <class T, class Model>
+void add_prior(const std::string& name) {
+  using Prior = typename Model::Start;
+  constexpr Index C = Model::C, n = Model::positions, table = Model::h * Model::r, c = Model::c;
+  const std::string shape = join("prior/", name, "/positions:", n);
+  const Work rows = moved<T>(n * C), tables = moved<T>((table + Model::n) * c);
+  add<T>(shape, "forward", 2 * rows + tables, [](Fixture& f) {
+    const auto x = f.output<T, dyn, C>(n);
+    const typename Prior::template Parameters<const T> p{f.input<T, table, c>(), f.input<T, Model::n, c>()};
+    const auto gain = f.input<T, C>();
+    return [=, &f] { Prior::template forward<T>(f.ctx, f.ws, x, p, gain); };
+  });
+  add<T>(shape, "backward", 2 * rows + 2 * tables, [](Fixture& f) {
+    const auto x = f.output<T, dyn, C>(n);
+    const auto dx = f.input<T, dyn, C>(n);
+    const typename Prior::template Parameters<const T> p{f.input<T, table, c>(), f.input<T, Model::n, c>()};
+    const typename Prior::template Parameters<T> dp{f.output<T, table, c>(), f.output<T, Model::n, c>()};
+    const auto gain = f.input<T, C>();
+    const auto dgain = f.output<T, C>();
+    const auto saved = Prior::template forward<T>(f.ctx, f.ws, x, p, gain);
+    return [=, &f] { Prior::template backward<T>(f.ctx, f.ws, dp, dgain, dx, saved, gain); };
+  });
+}
+
+/// All layers of one request. forward: the tokens -> A and B of every module.    backward: their gradients -> the tokens'
+template <class T, class Tokens>
+void add_tokens(const std::string& name) {
+  constexpr Index layer_values = Tokens::adapter_values / Tokens::layers;
+  const Work work = moved<T>(Tokens::values + Tokens::adapter_values);
+  const auto both = [&](const std::string& direction, auto call) {
+    add<T>("detokenize/" + name, direction, work, [=](Fixture& f) {
+      const auto tokens = f.output<T, dyn, 1>(Tokens::values), matrices = f.output<T, dyn, 1>(Tokens::adapter_values);
+      return [=] {
+        for (Index layer = 0; layer < Tokens::layers; ++layer) {
+          std::array<T*, Tokens::module_count> A, B;
+          T* at = matrices.data + layer * layer_values;
+          for (std::size_t m = 0; m < Tokens::module_count; ++m) {
+            const auto& module = Tokens::modules[m];
+            A[m] = at, B[m] = at + module.experts * Tokens::rank * module.in;
+            at = B[m] + module.experts * Tokens::rank * module.out;
+          }
+          call(tokens.data + layer * Tokens::values_per_layer, A, B);
+        }
+      };
+    });
+  };
+  both("forward", [](T* tokens, const auto& A, const auto& B) { Tokens::template detokenize<T>(A, B, tokens); });
+  both("backward", [](T* dtokens, const auto& dA, const auto& dB) {
+    std::array<const T*, Tokens::module_count> A, B;
+    std::ranges::copy(dA, A.begin()), std::ranges::copy(dB, B.begin());
+    Tokens::template detokenize_transpose<T>(dtokens, A, B);
+  });
+}
 
 /// Its self attentions, the cross attention, feed-forward. x: (positions, C), u: (L, C).
 template <class T, class Model>
@@ -67,6 +123,9 @@ void add_generator_block(const std::string& name, Index L) {
   });
 }
 
+WU_BENCHMARK(add_prior<float, Wide>("Wide"));
+WU_BENCHMARK(add_tokens<float, Wide::Tokens>("flat"));
+WU_BENCHMARK(add_tokens<float, Tokenizer<16, 128, Layout::rank_anchored>::of<Shape>>("rank_anchored"));
 WU_BENCHMARK(add_generator_block<float, Wide>("Wide", 128));
 WU_BENCHMARK_GENERATOR(Wide, 128);
 WU_BENCHMARK(add_generator<bfloat16, Tiny>("Tiny", 8));

@@ -49,10 +49,9 @@ constexpr Work moved(Index values) {
 
 /// The products of a module's forward pass, by how often its backward pass does as many again.
 struct Products {
-  Work frozen;   ///< once: dx
-  Work trained;  ///< twice: dx and dW
-  Work
-      attention;  ///< 2.5 times: scores again and four gradients, where forward has scores and their product with the values
+  Work frozen;     ///< once: dx
+  Work trained;    ///< twice: dx and dW
+  Work attention;  ///< 2.5 times: forward has the scores and their product with v, backward the scores again and 4 gradients
   friend constexpr Products operator+(const Products& a, const Products& b) {
     return {a.frozen + b.frozen, a.trained + b.trained, a.attention + b.attention};
   }
