@@ -41,27 +41,50 @@ BOOST_AUTO_TEST_CASE(linear_gradients) {
 }
 
 BOOST_AUTO_TEST_CASE(linear_adds_to_parameter_gradients_and_skips_unwanted_ones) {
-  wu::reference ctx;
-  const auto x = wu::test::random_values(rows * In, "x"), W = wu::test::random_values(Out * In, "W"),
-             dy = wu::test::random_values(rows * Out, "dy");
-  std::vector<double> once(Out * In), twice(Out * In);
-  const View<const double, dyn, In> vx(x.data(), rows);
-  const View<const double, dyn, Out> vdy(dy.data(), rows);
-  const View<const double, Out, In> vW(W.data());
-  const View<double, dyn, In> no_dx;
-  const View<double, Out> no_db;
-  linear_backward(ctx, no_dx, View<double, Out, In>(once.data()), no_db, vdy, vx, vW);
-  for (int i = 0; i < 2; ++i) linear_backward(ctx, no_dx, View<double, Out, In>(twice.data()), no_db, vdy, vx, vW);
-  for (std::size_t k = 0; k < once.size(); ++k) BOOST_CHECK_CLOSE(2 * once[k], twice[k], 1e-10);
+  const auto check_one = [](auto& ctx) {
+    const auto x = wu::test::random_values(rows * In, "x"), W = wu::test::random_values(Out * In, "W"),
+               dy = wu::test::random_values(rows * Out, "dy");
+    const View<const double, dyn, In> vx(x.data(), rows);
+    const View<const double, dyn, Out> vdy(dy.data(), rows);
+    const View<const double, Out, In> vW(W.data());
+    // Null: not wanted.
+    const auto backward = [&](double* dx, double* dW, double* db) {
+      linear_backward(ctx, View<double, dyn, In>(dx, rows), View<double, Out, In>(dW), View<double, Out>(db), vdy, vx, vW);
+    };
+    auto dx = wu::test::poisoned(rows * In), dx_alone = dx;
+    std::vector<double> dW(Out * In), db(Out), dW_alone(Out * In), db_alone(Out);
+    backward(dx.data(), dW.data(), db.data());
+    backward(dx_alone.data(), nullptr, nullptr);
+    backward(nullptr, dW_alone.data(), nullptr);
+    backward(nullptr, nullptr, db_alone.data());
+    BOOST_CHECK_LE(wu::test::relative_error(dx_alone, dx), 1e-14);
+    BOOST_CHECK_LE(wu::test::relative_error(dW_alone, dW), 1e-14);
+    BOOST_CHECK_LE(wu::test::relative_error(db_alone, db), 1e-14);
+    backward(dx.data(), dW.data(), db.data());
+    for (double& v : dW_alone) v *= 2;
+    for (double& v : db_alone) v *= 2;
+    BOOST_CHECK_LE(wu::test::relative_error(dx, dx_alone), 1e-14);  // written over, where the others are added to
+    BOOST_CHECK_LE(wu::test::relative_error(dW, dW_alone), 1e-14);
+    BOOST_CHECK_LE(wu::test::relative_error(db, db_alone), 1e-14);
+  };
+  wu::reference reference;
+  check_one(reference);
+  wu::cpu::Context cpu({.threads = 2});
+  check_one(cpu);
 }
 
 BOOST_AUTO_TEST_CASE(linear_refuses_another_number_of_rows) {
-  wu::reference ctx;
-  std::vector<double> x(rows * In), y(rows * Out), W(Out * In);
-  BOOST_CHECK_EXCEPTION(
-      linear_forward(ctx, View<double, dyn, Out>(y.data(), rows - 1), View<double, dyn, In>(x.data(), rows),
-                     View<double, Out, In>(W.data()), View<double, Out>()),
-      wu::ShapeError, [](const wu::ShapeError& e) { return std::string(e.what()) == "linear: expected 5 rows, found 4"; });
+  const auto check_one = [](auto& ctx) {
+    std::vector<double> x(rows * In), y(rows * Out), W(Out * In);
+    BOOST_CHECK_EXCEPTION(
+        linear_forward(ctx, View<double, dyn, Out>(y.data(), rows - 1), View<double, dyn, In>(x.data(), rows),
+                       View<double, Out, In>(W.data()), View<double, Out>()),
+        wu::ShapeError, [](const wu::ShapeError& e) { return std::string(e.what()) == "linear: expected 5 rows, found 4"; });
+  };
+  wu::reference reference;
+  check_one(reference);
+  wu::cpu::Context cpu({.threads = 2});
+  check_one(cpu);
 }
 
 BOOST_AUTO_TEST_CASE(linear_backward_refuses_another_number_of_rows) {
