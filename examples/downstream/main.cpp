@@ -192,7 +192,9 @@ int main(int count, char** words) {
   for (int k = 1; k < count; ++k)
     if (std::string(words[k]) == "--help") return std::fputs(springs::usage, stdout) < 0;
   try {
-    return springs::run(springs::Arguments(count, words));
+    const int status = springs::run(springs::Arguments(count, words));
+    if (std::fflush(stdout) != 0 || std::ferror(stdout) != 0) throw wu::Error("the output could not be written");
+    return status;
   } catch (const std::exception& e) {
     std::fprintf(stderr, "springs: %s\n", e.what());
     return 1;

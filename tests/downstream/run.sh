@@ -2,7 +2,7 @@
 # Runs the downstream example for few steps: the losses fall, what was saved answers as it did before, and mistakes are said.
 # usage: run.sh PROGRAM MEASUREMENTS
 set -euo pipefail
-springs=$1 measurements=$2
+springs=$(realpath "$1") measurements=$(realpath "$2")
 folder=$(mktemp -d)
 trap 'rm -rf "$folder"' EXIT
 cd "$folder"
@@ -57,5 +57,9 @@ printf 'time,position\n0.5,1\n1.5,1\n' >late.csv
 refused "late.csv:3: expected a time from 0 to 1, a comma and a position, found '1.5,1'" fit --model model --examples late.csv
 refused 'memory.safetensors' fit --model nowhere --examples "$measurements"
 refused 'expected the tensor' apply --model model --adapters model/backbone.safetensors
+if [[ -w /dev/full ]]; then  # a disk without room for what is printed
+  if "$springs" apply --model model --adapters a.safetensors >/dev/full 2>said.txt; then fail "a full disk was not said"; fi
+  grep -qF 'the output could not be written' said.txt || fail "a full disk: found '$(cat said.txt)'"
+fi
 "$springs" --help | grep -q '^usage: springs COMMAND' || fail "--help does not print the usage"
 echo "downstream: all well"
