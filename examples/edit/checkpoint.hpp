@@ -86,6 +86,15 @@ Facts load_checkpoint(const std::filesystem::path& path, wu::train::Training<Mod
   return facts;
 }
 
+/// For a run that begins anew: the checkpoint of one that was stopped, if there is any, is renamed and not written over.
+inline void put_aside(const std::filesystem::path& checkpoint) {
+  if (!std::filesystem::exists(checkpoint)) return;
+  const std::filesystem::path aside = checkpoint.string() + ".old";
+  std::filesystem::rename(checkpoint, aside);
+  std::cerr << "a training that was stopped is kept in " << aside.string()
+            << "; rename it back and use --resume to go on with it\n";
+}
+
 /// Says that a run ended before its last step and how to go on. `why`: empty if somebody asked for it. Returns the exit code.
 inline int stopped_early(const std::string& why, wu::Index step, wu::Index steps, const std::filesystem::path& checkpoint) {
   std::cerr << "wu-edit: " << (why.empty() ? "stopped" : why) << "; the weights after step " << step << " of " << steps

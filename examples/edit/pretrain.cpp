@@ -77,6 +77,7 @@ int pretrain(const PretrainOptions& options) {
   } else initialise(run.values, options.seed);
   std::cerr << "pre-training " << FrozenWeights::count << " parameters for " << options.steps << " steps of "
             << options.batch << " tiles on " << pictures.description << "\n";
+  if (!options.resume) put_aside(checkpoint);
 
   wu::train::Options rule;
   rule.schedule = {.peak = options.rate, .warmup = 100, .steps = options.steps};

@@ -77,11 +77,11 @@ int train(const TrainOptions& options) {
   Facts before;
   if (options.resume) {
     before = load_checkpoint(checkpoint, run);
-    settings.steps = number<Index>(checkpoint, before, "steps", 1),
+    settings.steps = number<Index>(checkpoint, before, "steps", 1);
     settings.requests = number<Index>(checkpoint, before, "requests", 1);
-    settings.crops = number<Index>(checkpoint, before, "crops", 1),
+    settings.crops = number<Index>(checkpoint, before, "crops", 1);
     settings.seed = number<std::uint64_t>(checkpoint, before, "seed");
-    settings.rate = number<double>(checkpoint, before, "rate"),
+    settings.rate = number<double>(checkpoint, before, "rate");
     seconds_before = number<double>(checkpoint, before, "train seconds");
     std::istringstream losses(before["losses"]);
     for (double loss; losses >> loss;) note(loss);
@@ -151,12 +151,7 @@ int train(const TrainOptions& options) {
             << " of the generator) for " << settings.steps << " steps of " << settings.requests << " requests with "
             << settings.crops << " tiles each; " << pictures.description << "\n";
 
-  if (!options.resume && fs::exists(checkpoint)) {
-    const fs::path aside = checkpoint.string() + ".old";
-    fs::rename(checkpoint, aside);
-    std::cerr << "a training that was stopped is kept in " << aside.string()
-              << "; rename it back and use --resume to go on with it\n";
-  }
+  if (!options.resume) put_aside(checkpoint);
   Progress progress("step");
   auto facts = [&] {
     return Facts{{"what", "wu-edit memory"},
