@@ -35,7 +35,7 @@ bash scripts/dependencies.sh --lint
 everything=''
 if ((${#files[@]} == 0)); then
   everything=yes
-  mapfile -t files < <(find benchmarks examples include tests -name '*.hpp' -o -name '*.cpp' | sort)
+  mapfile -t files < <(find benchmarks cmake examples include packaging/conan/test_package/*.cpp tests -name '*.hpp' -o -name '*.cpp' | sort)
 fi
 if [[ $fix ]]; then exec clang-format-19 -i "${files[@]}"; fi
 
@@ -56,8 +56,9 @@ each format "${files[@]}" || failed+=(format)
 
 # Without -march=native: what is found does not depend on this machine.
 cmake --preset release -B build/lint -D CMAKE_CXX_COMPILER=clang++ -D WU_NATIVE=OFF -D CMAKE_COMPILE_WARNING_AS_ERROR=ON >/dev/null
-# Wrong programs under tests/compile_fail are nobody's sources, and those under tests/package are built by projects of their own.
-mapfile -t sources < <(printf '%s\n' "${files[@]}" | grep '\.cpp$' | grep -v -e '^tests/compile_fail/' -e '^tests/package/')
+# Wrong programs under tests/compile_fail are nobody's sources, and those under tests/package and packaging are built by projects
+# of their own.
+mapfile -t sources < <(printf '%s\n' "${files[@]}" | grep '\.cpp$' | grep -v -e '^tests/compile_fail/' -e '^tests/package/' -e '^packaging/')
 
 # A source's command is taken from CMake's list, as that of one target that it belongs to, without the part that writes code.
 warnings() {
