@@ -60,4 +60,8 @@ constexpr BackboneWork<Net> backbone_work(Index b, Index side) {
           layers * (layer.backward() + -1.0 * saved_at_input)};
 }
 
+// The counts are those of the networks themselves, which tests compare with what a forward pass does.
+static_assert(condition_products(3).forward().operations == Condition::operations(3));
+static_assert(backbone_work<Backbone>(3, 64).forward.operations == Backbone::operations(3, 64, 64));
+
 }  // namespace networks

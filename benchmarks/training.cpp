@@ -2,6 +2,7 @@
 // loss, and back to every weight that learns; then clipping and AdamW.
 #include "wu/train/training.hpp"
 #include "networks_work.hpp"
+#include "wu/diffusion/sampler.hpp"
 #include "wu/diffusion/step.hpp"
 
 namespace {
@@ -40,6 +41,17 @@ void add_diffusion_step() {
   };
   loss("forward", 5 * array, false);
   loss("forward+backward", 6 * array, true);
+  // output, x_t, source -> v; then, at each of the sampler's steps, v -> x beside it.
+  add<T>("velocity/" + size, "forward", 4 * array, [](Fixture& f) {
+    const auto v = f.output<T, dyn, dyn, dyn, 3>(b, side, side);
+    const auto output = pictures(f), x_t = pictures(f), source = pictures(f);
+    return [=] { Step::velocity(v, output, x_t, source, t); };
+  });
+  constexpr Index steps = 4;
+  add<T>(join("sample_euler/steps:", steps, "/", size), "forward", steps * 3.0 * array, [](Fixture& f) {
+    const auto x = f.output<T, dyn, dyn, dyn, 3>(b, side, side);
+    return [=, &f] { diffusion::sample_euler(f.ws, x, steps, [](auto, auto, double) {}); };
+  });
 }
 
 /// Four requests, each with one picture. Clipping and AdamW are measured but not counted: they multiply no matrices.
