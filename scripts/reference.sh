@@ -16,6 +16,14 @@ root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 mkdir -p "${1:-$root/build/reference}"
 out=$(cd "${1:-$root/build/reference}" && pwd)
 cd "$root"
+if [[ $root == *[[:space:]]* ]]; then  # Doxygen 1.9 does not find pages whose path has a blank, so it reads copies elsewhere
+  copy=$(mktemp -d)
+  trap 'rm -rf "$copy"' EXIT
+  mkdir "$copy/packaging"
+  cp -r docs include README.md "$copy"
+  cp packaging/README.md "$copy/packaging"
+  cd "$copy"
+fi
 
 rm -rf "$out/html"
 { cat docs/reference/Doxyfile; printf '%s\n' "OUTPUT_DIRECTORY = \"$out\"" "WARN_LOGFILE = \"$out/warnings.txt\""; } | doxygen -
