@@ -15,6 +15,7 @@
 #include "wu/cpu/cpu.hpp"
 #include "wu/diffusion/diffusion.hpp"
 #include "wu/generator/generator.hpp"
+#include "wu/generator/stream.hpp"
 #include "wu/io/io.hpp"
 #include "wu/nn/nn.hpp"
 #include "wu/ops/ops.hpp"

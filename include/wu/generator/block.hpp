@@ -34,10 +34,15 @@ struct FactorizedAttention {
   /// The attention's module and rows on grid G, at width C with heads of HeadWidth.
   template <class G, Index C, Index HeadWidth>
   struct over : Attention<C, HeadWidth> {
+    /// Whether the grid's first axis is one of those attended over, and whether it is the only one.
+    static constexpr bool over_first = ((G::template axis<Axes>() == 0) || ...),
+                          over_first_alone = over_first && sizeof...(Axes) == 1;
     static constexpr auto rotary_axes = G::template rotary<HeadWidth, Axes...>();
     static constexpr Index length = (Index{1} * ... * G::sizes[G::template axis<Axes>()]);
     /// Which rows attend to which, for `batch` grids one after the other.
     static AttentionRows rows(Index batch) { return G::template attend<Axes...>(batch); }
+    /// The same for `count` indices of the first axis, which is not attended over: their rows lie one after the other.
+    static AttentionRows rows_within(Index count) { return G::Inner::template attend<Axes...>(count); }
   };
 };
 

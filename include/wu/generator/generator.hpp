@@ -221,6 +221,19 @@ struct Generator {
     return o;
   }
 
+  /// The bytes of the rotary tables of one forward pass.
+  template <class T>
+  static constexpr std::size_t rotary_bytes(Index condition_length) {
+    using Angle = accumulator_t<T>;
+    std::size_t sum =
+        Rotary<Angle, cross_axes>::bytes(query_axes) + Rotary<Angle, cross_axes>::bytes(key_axes(condition_length));
+    [&]<std::size_t... K>(std::index_sequence<K...>) {
+      ((sum += Rotary<Angle, Block::template Self<K>::rotary_axes.size()>::bytes(Block::template Self<K>::rotary_axes)),
+       ...);
+    }(std::make_index_sequence<Block::self_count>{});
+    return sum;
+  }
+
   /// The bytes that forward takes from the workspace and keeps for backward; a device's own scratch is not counted.
   template <class T>
   static constexpr std::size_t saved_bytes(Index batch, Index condition_length) {
@@ -228,12 +241,7 @@ struct Generator {
     const auto wide = [](Index count) { return Workspace::bytes_of<T>(count * C); };
     const auto norm = [&](Index count) { return wide(count) + Workspace::bytes_of<accumulator_t<T>>(count); };
     std::size_t sum = wide(condition_rows) + norm(condition_rows);  // hidden, u
-    using Angle = accumulator_t<T>;
-    sum += Rotary<Angle, cross_axes>::bytes(query_axes) + Rotary<Angle, cross_axes>::bytes(key_axes(condition_length));
-    [&]<std::size_t... K>(std::index_sequence<K...>) {
-      ((sum += Rotary<Angle, Block::template Self<K>::rotary_axes.size()>::bytes(Block::template Self<K>::rotary_axes)),
-       ...);
-    }(std::make_index_sequence<Block::self_count>{});
+    sum += rotary_bytes<T>(condition_length);
     sum += wide(positions) + norm(positions);  // the prior and its sum
     for (Index i = 0; i < N; ++i)
       sum += wide(rows) + Block::template saved_bytes<T>(rows, i == 0 ? positions : rows, condition_rows);
@@ -264,6 +272,25 @@ struct Generator {
   /// Rotary tables and attended rows of one forward pass.
   template <class T>
   using Shared = typename Block::template Shared<accumulator_t<T>, cross_axes, cross_axes>;
+
+  /// Rotary tables and attended rows for b samples and condition length L.                       angles: paper section 3.5
+  template <class T>
+  static Shared<T> share(Workspace& ws, Index b, Index L) {
+    Shared<T> shared;
+    [&]<std::size_t... K>(std::index_sequence<K...>) {
+      ((std::get<K>(shared.rotary) =
+            std::remove_reference_t<decltype(std::get<K>(shared.rotary))>::make(ws, Block::template Self<K>::rotary_axes),
+        shared.rows[K] = Block::template Self<K>::rows(b), shared.rows_of_one[K] = Block::template Self<K>::rows(1)),
+       ...);
+    }(std::make_index_sequence<Block::self_count>{});
+    shared.cross_q = Rotary<accumulator_t<T>, cross_axes>::make(ws, query_axes);
+    shared.cross_k = Rotary<accumulator_t<T>, cross_axes>::make(ws, key_axes(L));
+    shared.cross_rows.query_group.push({b, positions});
+    shared.cross_rows.query.push({positions, 1});
+    shared.cross_rows.key_group.push({b, L});
+    shared.cross_rows.key.push({L, 1});
+    return shared;
+  }
 
   /// What backward needs, in the workspace until the caller's scope ends.
   template <class T>
@@ -365,25 +392,6 @@ struct Generator {
       f(l * h * r, Tokens::tokens_A * r, true);
       f((l * h + Tokens::tokens_A) * r, Tokens::tokens_B * r, false);
     }
-  }
-
-  /// Rotary tables and attended rows for b samples and condition length L.                       angles: paper section 3.5
-  template <class T>
-  static Shared<T> share(Workspace& ws, Index b, Index L) {
-    Shared<T> shared;
-    [&]<std::size_t... K>(std::index_sequence<K...>) {
-      ((std::get<K>(shared.rotary) =
-            std::remove_reference_t<decltype(std::get<K>(shared.rotary))>::make(ws, Block::template Self<K>::rotary_axes),
-        shared.rows[K] = Block::template Self<K>::rows(b), shared.rows_of_one[K] = Block::template Self<K>::rows(1)),
-       ...);
-    }(std::make_index_sequence<Block::self_count>{});
-    shared.cross_q = Rotary<accumulator_t<T>, cross_axes>::make(ws, query_axes);
-    shared.cross_k = Rotary<accumulator_t<T>, cross_axes>::make(ws, key_axes(L));
-    shared.cross_rows.query_group.push({b, positions});
-    shared.cross_rows.query.push({positions, 1});
-    shared.cross_rows.key_group.push({b, L});
-    shared.cross_rows.key.push({L, 1});
-    return shared;
   }
 };
 

@@ -46,6 +46,12 @@ struct Axis {
   static constexpr Index size = Size;
 };
 
+namespace detail {
+/// A grid without its outermost axis.
+template <class Grid>
+struct InnerGrid;
+}  // namespace detail
+
 /// A row-major grid of positions, first axis outermost.
 template <class... Axes>
 struct Grid {
@@ -59,6 +65,9 @@ struct Grid {
     ((text += (text.empty() ? "" : " × ") + std::string(Axes::name.view()) + " " + text::grouped(Axes::size)), ...);
     return text + " = " + text::counted(size, "position");
   }
+
+  /// The grid that stands at each index of the first axis.
+  using Inner = typename detail::InnerGrid<Grid>::type;
 
   /// The axis of this name; rank if there is none.
   template <Name Wanted>
@@ -108,5 +117,16 @@ struct Grid {
     return {RotaryAxis{share, stride(axis<Attended>()), sizes[axis<Attended>()], 0}...};
   }
 };
+
+namespace detail {
+template <class First, class... Others>
+struct InnerGrid<Grid<First, Others...>> {
+  using type = Grid<Others...>;
+};
+template <>
+struct InnerGrid<Grid<>> {
+  using type = Grid<>;
+};
+}  // namespace detail
 
 }  // namespace wu

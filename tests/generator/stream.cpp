@@ -1,0 +1,138 @@
+// generate_tokens against Generator::forward: the same tokens for slabs of any size, in the memory that its plan states.
+#include <boost/test/unit_test.hpp>
+
+#include <algorithm>
+#include <cmath>
+#include <limits>
+#include <vector>
+
+#include "support/gradient_check.hpp"
+#include "wu/core/parameters.hpp"
+#include "wu/cpu/cpu.hpp"
+#include "wu/generator/stream.hpp"
+
+namespace {
+
+using namespace wu;
+
+/// 5 layers of 10 tokens and 4 ranks, two ranks to a position: a grid of 5 x 10 x 2.
+using Shape = AdaptedLayers<5, Adapted<"up", 5, 7>, Adapted<"down", 7, 5>>;
+using Tokens = Tokenizer</*rank*/ 4, /*width*/ 3>::of<Shape>;
+static_assert(Tokens::tokens_per_layer == 10);
+
+template <class Order, CrossRotary Positions = CrossRotary::released>
+using Tiny = Generator<Tokens, Width<24>, HeadWidth<8>, Blocks<2>, JoinedRanks<2>, ConditionWidth<7>, Order, Positions>;
+using Released = Tiny<ReleasedOrder>;
+using Paper = Tiny<PaperOrder, CrossRotary::paper>;
+/// Attention over one inner axis, over both that are not neighbours, and over nothing but the first.
+using Other = Tiny<BlockOrder<FactorizedAttention<"a", "token">, FactorizedAttention<"b", "layer", "rank">,
+                              FactorizedAttention<"c", "layer">>>;
+
+constexpr Index length = 6;
+
+template <class T>
+std::vector<T> values(Index count, const char* purpose) {
+  const auto random = test::random_values(count, purpose);
+  std::vector<T> result;
+  for (const double v : random) result.push_back(static_cast<T>(v));
+  return result;
+}
+
+template <class G, class T>
+struct Problem {
+  Index batch;
+  Weights<G, T> weights;
+  std::vector<T> condition;
+  Tokens::Owned<T> tokens, expected;
+
+  explicit Problem(Index b) : batch(b), condition(values<T>(b * length * G::input, "condition")), tokens(b), expected(b) {
+    std::ranges::copy(values<T>(weights.extent, "weights"), weights.flat().begin());
+    std::ranges::fill(tokens.span(), static_cast<T>(std::numeric_limits<float>::quiet_NaN()));
+  }
+  View<const T, dyn, dyn, G::input> input() const { return {condition.data(), batch, length}; }
+};
+
+/// The largest difference between streamed tokens and those of forward, relative to the largest token.
+template <Index SlabRows, class G, class T>
+void check(auto& ctx, Index batch, double tolerance) {
+  Problem<G, T> problem(batch);
+  Workspace ws, streamed;
+  reference slow;
+  G::template forward<T>(slow, ws, problem.expected.view(), problem.input(), problem.weights.frozen());
+  double before = 0;
+  bool in_order = true;
+  generate_tokens<G, T, SlabRows>(ctx, streamed, problem.tokens.view(), problem.input(), problem.weights.frozen(),
+                                  [&](double share) {
+                                    in_order = in_order && share >= before;
+                                    before = share;
+                                  });
+  double largest = 0, worst = 0;
+  for (Index k = 0; k < problem.expected.size(); ++k) {
+    largest = std::max(largest, std::abs(static_cast<double>(problem.expected[k])));
+    worst = std::max(worst, std::abs(static_cast<double>(problem.tokens[k]) - static_cast<double>(problem.expected[k])));
+    if (std::isnan(static_cast<double>(problem.tokens[k]))) worst = std::numeric_limits<double>::infinity();
+  }
+  BOOST_REQUIRE_GT(largest, 0);
+  BOOST_CHECK_LE(worst, tolerance * largest);
+  BOOST_CHECK(in_order);
+  BOOST_CHECK_CLOSE(before, 1.0, 1e-9);
+  constexpr bool counted = std::is_same_v<std::remove_reference_t<decltype(ctx)>, reference>;
+  if constexpr (counted) {
+    const StreamPlan plan = stream_plan<G, T, SlabRows>(batch, length);
+    BOOST_CHECK_EQUAL(streamed.peak_bytes(), plan.workspace());
+    BOOST_CHECK_EQUAL(plan.tokens, static_cast<std::size_t>(problem.tokens.size()) * sizeof(T));
+    BOOST_CHECK_EQUAL(plan.operations, G::operations(batch, length).total());
+  }
+}
+
+/// Slabs of part of a layer, of one layer, of some, and of everything.
+template <class G>
+void check_slabs(auto& ctx, Index batch) {
+  check<1, G, double>(ctx, batch, 1e-12);
+  check<7, G, double>(ctx, batch, 1e-12);
+  check<20, G, double>(ctx, batch, 1e-12);
+  check<41, G, double>(ctx, batch, 1e-12);
+  check<default_slab_rows, G, double>(ctx, batch, 1e-12);
+}
+
+}  // namespace
+
+BOOST_AUTO_TEST_SUITE(stream)
+
+BOOST_AUTO_TEST_CASE(released_order) {
+  reference slow;
+  check_slabs<Released>(slow, 1);
+  check_slabs<Released>(slow, 3);
+  cpu::Context fast({.threads = 2});
+  check_slabs<Released>(fast, 2);
+}
+
+BOOST_AUTO_TEST_CASE(paper_order) {
+  reference slow;
+  check_slabs<Paper>(slow, 2);
+  cpu::Context fast({.threads = 2});
+  check_slabs<Paper>(fast, 1);
+}
+
+BOOST_AUTO_TEST_CASE(other_orders) {
+  reference slow;
+  check_slabs<Other>(slow, 2);
+  cpu::Context fast({.threads = 2});
+  check_slabs<Other>(fast, 2);
+}
+
+BOOST_AUTO_TEST_CASE(bfloat16_on_the_cpu_rounds_like_the_reference) {
+  cpu::Context fast({.threads = 2});
+  check<20, Released, bfloat16>(fast, 2, 0x1p-5);
+}
+
+BOOST_AUTO_TEST_CASE(a_batch_of_another_size_is_refused) {
+  Problem<Released, float> problem(2);
+  Workspace ws;
+  reference ctx;
+  Tokens::Owned<float> three(3);
+  BOOST_CHECK_THROW((generate_tokens<Released, float>(ctx, ws, three.view(), problem.input(), problem.weights.frozen())),
+                    ShapeError);
+}
+
+BOOST_AUTO_TEST_SUITE_END()
