@@ -9,6 +9,7 @@
 #include <string>
 #include <vector>
 
+#include "model.hpp"
 #include "support.hpp"
 #include "wu/core/parameters.hpp"
 #include "wu/io/parameters.hpp"
@@ -17,59 +18,13 @@ using namespace wu::io;
 using wu::bfloat16;
 using wu::Index;
 using wu::test::Folder;
-
-namespace {
-
-struct Norm {
-  template <class T>
-  struct Parameters {
-    wu::View<T, 5> weight;
-    constexpr void visit(auto&& f) { f("weight", weight); }
-  };
-};
-struct Block {
-  template <class T>
-  struct Parameters {
-    Norm::Parameters<T> norm;
-    wu::View<T, 2, 3> weight;
-    wu::View<T> scale;
-    constexpr void visit(auto&& f) {
-      f("norm", norm);
-      f("weight", weight);
-      f("scale", scale);
-    }
-  };
-};
-struct Model {
-  template <class T>
-  struct Parameters {
-    std::array<Block::Parameters<T>, 2> blocks;
-    wu::View<T, 7, 2, 3> table;
-    constexpr void visit(auto&& f) {
-      f("blocks", blocks);
-      f("table", table);
-    }
-  };
-};
-
+using wu::test::Model;
+using wu::test::Norm;
+using wu::test::number;
+using wu::test::values_of;
 using Weights = wu::Weights<Model, float>;
 
-/// Every value differs from every other, and each is a bfloat16.
-template <class W>
-void number(W& weights) {
-  float next = 1;
-  auto parameters = weights.view();
-  wu::for_each_parameter(parameters, [&](std::string_view, const auto& view) {
-    for (auto& value : view) value = next++;
-  });
-}
-
-template <class W>
-std::vector<double> values_of(const W& weights) {
-  std::vector<double> values;
-  for (const auto value : weights.flat()) values.push_back(static_cast<double>(value));
-  return values;
-}
+namespace {
 
 /// A file's tensors that own their bytes, so that a test can spoil them.
 struct Stored {

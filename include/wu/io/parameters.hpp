@@ -34,43 +34,58 @@ auto span_of(std::string_view name, const V& view) {
   return std::span(view.data, static_cast<std::size_t>(view.size()));
 }
 
-}  // namespace detail
-
-/// Fills every tensor of `parameters` (views, as in wu/core/parameters.hpp) with the file's tensor called prefix + its name,
-/// converted as read_into() does. The prefix is taken as it is: "encoder." with its point.
-/// Everything is checked before anything is written. Throws FileError when a parameter is missing from the file, has another
-/// shape there, a type that cannot be converted or a value that is NaN, infinite or too large; and when a tensor of the file
-/// whose name starts with the prefix is no parameter.
-template <class P>
-void load_parameters(const SafeTensors& file, const P& parameters, std::string_view prefix = "") {
-  P views = parameters;  // handles, which visit() wants mutable
-  const auto in_file = [&](std::string_view name) { return std::string(prefix).append(name); };
+/// Calls f(tensor, name, view) for every parameter, `tensor` being the one of the file that it is read from, which has its
+/// shape. Throws FileError where a parameter has none, and, at last, where a tensor of that prefix belongs to no parameter.
+template <class P, class F>
+void each_pair(const StoredTensors& file, P& views, std::string_view prefix, F&& f) {
   std::set<std::string_view> used;
-  for_each_parameter(views, [&](std::string_view name, const auto& view) {
-    using T = typename std::remove_cvref_t<decltype(view)>::element_type;
-    static_assert(!std::is_const_v<T>,
-                  "load_parameters: these parameters are frozen (views of const); load into the Weights they view");
-    const auto shape = detail::shape_of(view);
-    detail::span_of(name, view);
-    const StoredTensor* tensor = file.find(in_file(name));
+  for_each_parameter(views, [&](std::string_view name, auto& view) {
+    const std::string in_file = std::string(prefix).append(name);
+    const auto shape = shape_of(view);
+    const StoredTensor* tensor = file.find(in_file);
     if (tensor == nullptr)
-      throw FileError(message(printable_path(file.file()), ": expected the tensor ", printable(in_file(name)),
-                              " with shape ", shape_text(shape), ", found none of that name"));
+      throw FileError(message(printable_path(file.file()), ": expected the tensor ", printable(in_file), " with shape ",
+                              shape_text(shape), ", found none of that name"));
     if (tensor->shape != shape)
       detail::fail(*tensor, "expected shape ", shape_text(shape), ", found ", shape_text(tensor->shape));
-    detail::each_value<T>(*tensor, [&](std::size_t k, T value) {
-      if (!std::isfinite(static_cast<accumulator_t<T>>(value)))
-        detail::fail(*tensor, "expected finite values, found ", static_cast<accumulator_t<T>>(value), " at ",
-                     detail::place_text(shape, k));
-    });
+    f(*tensor, name, view);
     used.insert(tensor->name);
   });
   for (const StoredTensor& tensor : file.tensors())
     if (tensor.name.starts_with(prefix) && !used.contains(tensor.name))
       detail::fail(tensor, "expected a parameter of that name to read it into, found none");
+}
 
+/// Throws FileError unless every value can become a finite T.
+template <class T>
+void check_finite(const StoredTensor& tensor) {
+  detail::each_value<T>(tensor, [&](std::size_t k, T value) {
+    if (!std::isfinite(static_cast<accumulator_t<T>>(value)))
+      detail::fail(tensor, "expected finite values, found ", static_cast<accumulator_t<T>>(value), " at ",
+                   place_text(tensor.shape, k));
+  });
+}
+
+}  // namespace detail
+
+/// Fills every tensor of `parameters` (views, as in wu/core/parameters.hpp) with the file's tensor called prefix + its name,
+/// converted as read_into() does. `file` is a SafeTensors or a Checkpoint. The prefix is taken as it is: "encoder." with its
+/// point.
+/// Everything is checked before anything is written. Throws FileError when a parameter is missing from the file, has another
+/// shape there, a type that cannot be converted or a value that is NaN, infinite or too large; and when a tensor of the file
+/// whose name starts with the prefix is no parameter.
+template <class P>
+void load_parameters(const StoredTensors& file, const P& parameters, std::string_view prefix = "") {
+  P views = parameters;  // handles, which visit() wants mutable
+  detail::each_pair(file, views, prefix, [](const StoredTensor& tensor, std::string_view name, const auto& view) {
+    using T = typename std::remove_cvref_t<decltype(view)>::element_type;
+    static_assert(!std::is_const_v<T>,
+                  "load_parameters: these parameters are frozen (views of const); load into the Weights they view");
+    detail::span_of(name, view);
+    detail::check_finite<T>(tensor);
+  });
   for_each_parameter(views, [&](std::string_view name, const auto& view) {
-    read_into(file.at(in_file(name)), detail::span_of(name, view));
+    read_into(file.at(std::string(prefix).append(name)), detail::span_of(name, view));
   });
 }
 

@@ -24,37 +24,14 @@
 #include "wu/io/json_header.hpp"
 #include "wu/io/mapped_file.hpp"
 #include "wu/io/printable.hpp"
+#include "wu/io/stored_tensors.hpp"
 
 namespace wu::io {
 
 static_assert(std::endian::native == std::endian::little,
               "wu/io: safetensors files are little-endian, and so must the machine be");
 
-/// A tensor in an open file. bytes point into the file: they live as long as its SafeTensors, and may lie at any address, so
-/// they are read through read_into() or memcpy.
-struct StoredTensor {
-  std::string name;
-  DType dtype = DType::F32;
-  std::vector<std::int64_t> shape;  ///< row-major; empty for one scalar
-  std::span<const std::byte> bytes;
-  std::shared_ptr<const std::string> file;  ///< for messages
-
-  /// The number of values.
-  std::int64_t count() const {
-    std::int64_t n = 1;
-    for (const std::int64_t extent : shape) n = extent == 0 ? 0 : n * extent;
-    return n;
-  }
-};
-
 namespace detail {
-
-/// Throws FileError about one tensor of a file.
-template <class... What>
-[[noreturn]] void fail(const StoredTensor& tensor, const What&... what) {
-  throw FileError(
-      message(printable_path(tensor.file ? *tensor.file : ""), ": tensor ", printable(tensor.name), ": ", what...));
-}
 
 /// The place of the k-th value: "[1, 2]".
 inline std::string place_text(const std::vector<std::int64_t>& shape, std::size_t k) {
@@ -218,12 +195,9 @@ struct ReadOptions {
 
 /// An open safetensors file. Nothing is handed out before the whole header has been checked against the file's real size:
 /// known types, no duplicate names, sizes that match shapes, and data that the tensors cover without hole or overlap.
-/// The values themselves are not looked at: they may be NaN.
-class SafeTensors {
+/// The values themselves are not looked at: they may be NaN. The tensors are in the order of their data.
+class SafeTensors : public StoredTensors {
  public:
-  /// What the file hands out.
-  using Tensor = StoredTensor;
-
   /// Throws FileError when the file cannot be opened or breaks a rule of the format.
   static SafeTensors open(const std::string& path, const ReadOptions& options = {}) {
     SafeTensors result(path);
@@ -239,34 +213,8 @@ class SafeTensors {
     return result;
   }
 
-  /// The file's name, for messages.
-  const std::string& file() const { return *file_; }
-  /// All tensors, in the order of their data.
-  const std::vector<Tensor>& tensors() const { return tensors_; }
-  /// Their names, in the same order.
-  std::vector<std::string> names() const {
-    std::vector<std::string> names;
-    for (const Tensor& tensor : tensors_) names.push_back(tensor.name);
-    return names;
-  }
-  /// Free text from the file: not checked, and as long as the header may be.
-  const Metadata& metadata() const { return metadata_; }
-
-  /// The tensor of that name, or null.
-  const Tensor* find(std::string_view name) const {
-    const auto at = std::lower_bound(by_name_.begin(), by_name_.end(), name,
-                                     [&](std::size_t k, std::string_view wanted) { return tensors_[k].name < wanted; });
-    return at != by_name_.end() && tensors_[*at].name == name ? &tensors_[*at] : nullptr;
-  }
-  /// The tensor of that name; throws FileError where there is none.
-  const Tensor& at(std::string_view name) const {
-    if (const Tensor* tensor = find(name)) return *tensor;
-    throw FileError(message(printable_path(file()), ": expected the tensor ", printable(name),
-                            ", found none of that name among ", std::to_string(tensors_.size())));
-  }
-
  private:
-  explicit SafeTensors(const std::string& file) : file_(std::make_shared<const std::string>(file)) {}
+  using StoredTensors::StoredTensors;
 
   void index(std::span<const std::byte> bytes, const ReadOptions& options) {
     const auto fail = [&](const auto&... what) { throw FileError(message(printable_path(file()), ": ", what...)); };
@@ -282,23 +230,17 @@ class SafeTensors {
     const auto data = bytes.subspan(8 + header_size);
     Header header = parse_header({reinterpret_cast<const char*>(bytes.data() + 8), header_size}, data.size(), file());
 
-    metadata_ = std::move(header.metadata);
-    tensors_.reserve(header.entries.size());
+    std::vector<StoredTensor> tensors;
+    tensors.reserve(header.entries.size());
     for (HeaderEntry& entry : header.entries)
-      tensors_.push_back(
+      tensors.push_back(
           {std::move(entry.name), entry.dtype, std::move(entry.shape),
-           data.subspan(static_cast<std::size_t>(entry.begin), static_cast<std::size_t>(entry.end - entry.begin)), file_});
-    by_name_.resize(tensors_.size());
-    for (std::size_t k = 0; k < by_name_.size(); ++k) by_name_[k] = k;
-    std::sort(by_name_.begin(), by_name_.end(),
-              [&](std::size_t a, std::size_t b) { return tensors_[a].name < tensors_[b].name; });
+           data.subspan(static_cast<std::size_t>(entry.begin), static_cast<std::size_t>(entry.end - entry.begin)),
+           shared_file()});
+    hold(std::move(tensors), std::move(header.metadata));
   }
 
-  std::shared_ptr<const std::string> file_;
   MappedFile storage_;
-  std::vector<Tensor> tensors_;
-  std::vector<std::size_t> by_name_;
-  Metadata metadata_;
 };
 
 /// A tensor to be written. bytes must stay where they are until it is; `owned` keeps them where the tensor was converted.
