@@ -8,6 +8,7 @@
 
 #include "wu/core/parameters.hpp"
 #include "wu/core/workspace.hpp"
+#include "wu/io/checkpoint.hpp"
 #include "wu/io/parameters.hpp"
 
 namespace wu {
@@ -24,11 +25,12 @@ class Model {
   /// With weights that are there already.
   explicit Model(Weights<Module, T> trained) : weights(std::move(trained)) {}
 
-  /// The tensors whose names start with `prefix` ("generator.", with its point), which must be the module's parameters, no more
-  /// and no less. Throws FileError as io::load_parameters does.
+  /// From a file, an index or a folder as io::Checkpoint::open takes it: the tensors whose names start with `prefix`
+  /// ("generator.", with its point), which must be the module's parameters, no more and no less. Throws FileError as
+  /// io::load_parameters does.
   static Model load(const std::string& path, std::string_view prefix = "") {
     Model model;
-    io::load_parameters(io::SafeTensors::open(path), model.weights.view(), prefix);
+    io::load_parameters(io::Checkpoint::open(path), model.weights.view(), prefix);
     return model;
   }
 
