@@ -77,10 +77,15 @@ class AtomicFile {
   /// Appends text.
   void write(std::string_view text) { write(std::as_bytes(std::span(text.data(), text.size()))); }
 
-  /// Brings everything to the disk and puts the file in its place.
-  void commit() {
+  /// Brings what was written to the disk: commit() then has little left that can fail.
+  void flush() {
     if (!file_) fail("it has been saved, or a write failed before");
     if (::fsync(file_.get()) != 0) discard_and_fail(detail::system_message(errno));
+  }
+
+  /// Brings everything to the disk and puts the file in its place.
+  void commit() {
+    flush();
     // Some file systems report a full disk only here. After a failed close the descriptor is gone all the same.
     if (::close(file_.release()) != 0) discard_and_fail(detail::system_message(errno));
     if (::renameat(folder_.get(), temporary_.c_str(), folder_.get(), name_.c_str()) != 0)

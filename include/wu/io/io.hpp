@@ -2,9 +2,14 @@
 // arrays.hpp, which needs xtensor.
 #pragma once
 
+#include "wu/io/adapter.hpp"
+#include "wu/io/adapter_format.hpp"
 #include "wu/io/atomic_file.hpp"
 #include "wu/io/checkpoint.hpp"
+#include "wu/io/compose.hpp"
+#include "wu/io/experts.hpp"
 #include "wu/io/extents.hpp"
+#include "wu/io/generated.hpp"
 #include "wu/io/json.hpp"
 #include "wu/io/json_header.hpp"
 #include "wu/io/json_scanner.hpp"
@@ -12,6 +17,8 @@
 #include "wu/io/mapped_parameters.hpp"
 #include "wu/io/npy.hpp"
 #include "wu/io/parameters.hpp"
+#include "wu/io/peft_config.hpp"
 #include "wu/io/printable.hpp"
 #include "wu/io/safetensors.hpp"
+#include "wu/io/save_adapters.hpp"
 #include "wu/io/stored_tensors.hpp"

@@ -333,6 +333,27 @@ inline std::vector<HeaderEntry> arrange(std::vector<TensorToSave>& tensors, cons
   return entries;
 }
 
+/// Puts tensors in the reference writer's order and gives the header that describes them.
+inline std::string arranged_header(std::vector<TensorToSave>& tensors, Metadata metadata, const std::string& path) {
+  const std::string& format = metadata.emplace("format", "pt").first->second;
+  if (format != "pt")
+    throw FileError(message("could not save ", printable_path(path),
+                            ": expected the metadata \"format\" to be \"pt\", found ", printable(format)));
+  std::string header = format_header(arrange(tensors, metadata, path), metadata);
+  if (header.size() > ReadOptions{}.header_limit)
+    throw FileError(message("could not save ", printable_path(path), ": expected a header of at most ",
+                            std::to_string(ReadOptions{}.header_limit), " bytes, found ", std::to_string(header.size())));
+  return header;
+}
+
+/// Writes a header and the tensors that it describes.
+inline void write_safetensors(AtomicFile& file, const std::string& header, const std::vector<TensorToSave>& tensors) {
+  const std::uint64_t length = header.size();
+  file.write(std::as_bytes(std::span(&length, 1)));
+  file.write(header);
+  for (const TensorToSave& tensor : tensors) file.write(tensor.bytes);
+}
+
 }  // namespace detail
 
 /// Writes a file which every safetensors reader takes: order and spelling are the reference writer's, the metadata always
@@ -340,19 +361,9 @@ inline std::vector<HeaderEntry> arrange(std::vector<TensorToSave>& tensors, cons
 /// replaced when all of the new one is on the disk, and is left alone when anything fails.
 /// Throws FileError: two tensors of one name, bytes that do not fit a shape, or the file cannot be written.
 inline void save_safetensors(const std::string& path, std::vector<TensorToSave> tensors, Metadata metadata = {}) {
-  const std::string& format = metadata.emplace("format", "pt").first->second;
-  if (format != "pt")
-    throw FileError(message("could not save ", printable_path(path),
-                            ": expected the metadata \"format\" to be \"pt\", found ", printable(format)));
-  const std::string header = format_header(detail::arrange(tensors, metadata, path), metadata);
-  if (header.size() > ReadOptions{}.header_limit)
-    throw FileError(message("could not save ", printable_path(path), ": expected a header of at most ",
-                            std::to_string(ReadOptions{}.header_limit), " bytes, found ", std::to_string(header.size())));
-  const std::uint64_t length = header.size();
+  const std::string header = detail::arranged_header(tensors, std::move(metadata), path);
   AtomicFile file(path);
-  file.write(std::as_bytes(std::span(&length, 1)));
-  file.write(header);
-  for (const TensorToSave& tensor : tensors) file.write(tensor.bytes);
+  detail::write_safetensors(file, header, tensors);
   file.commit();
 }
 
