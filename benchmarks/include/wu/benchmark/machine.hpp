@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <chrono>
 #include <cstring>
+#include <iterator>
 #include <map>
 #include <thread>
 #include <type_traits>
@@ -13,6 +14,7 @@
 #include "wu/core/buffer.hpp"
 #include "wu/cpu/linear.hpp"
 #include "wu/cpu/matrix.hpp"
+#include "wu/cpu/pair_product.hpp"
 
 namespace wu::bench {
 
@@ -56,6 +58,31 @@ struct LinearProduct {
   }
 };
 
+/// wu's own product of bfloat16, summed in float: packed operands that stay in the caches, `repeats` times split over the threads.
+struct PairPeak {
+  using Product = cpu::kernel::PairProduct<bfloat16>;
+  static constexpr Index rows = Product::up_to(Product::rows, 96), columns = 1024, K = 1024, repeats = 16;
+  static constexpr double operations = 2.0 * rows * columns * K * repeats;
+  /// One thread's own.
+  struct Operands {
+    Buffer<Product::Pair> a{Product::packed_rows(rows, K)}, b{Product::packed_columns(columns, K)};
+    Buffer<float> c{rows * columns};
+  };
+  std::vector<Operands> operands;
+  void operator()(cpu::Context& ctx) {
+    while (std::ssize(operands) < ctx.threads()) {
+      operands.emplace_back();
+      std::ranges::fill(operands.back().a.span(), 0x3F003F00u);  // twice 0.5
+      std::ranges::fill(operands.back().b.span(), 0x3E803E80u);  // twice 0.25
+    }
+    ctx.split(repeats, rows * columns * K, [&](int thread, Index begin, Index end) {
+      Operands& own = operands[static_cast<std::size_t>(thread)];
+      for (Index repeat = begin; repeat < end; ++repeat)
+        Product::multiply(own.c.data(), columns, own.a.data(), own.b.data(), rows, columns, K, false);
+    });
+  }
+};
+
 /// A copy of an array that no cache holds, cut into equal parts.                        `size` bytes read, as many written
 struct MemoryCopy {
   static constexpr Index size = Index{64} << 20;
@@ -82,13 +109,18 @@ double best_seconds(int threads, Work& work) {
   return best;
 }
 
-/// Operations per second of the faster of the two products in T; in float for bfloat16, which is summed in float.
+/// Operations per second of the faster of the two products in T; for bfloat16, of its own product.
 template <class T>
 double matrix_peak(int threads) {
-  if constexpr (!std::is_floating_point_v<T>) return matrix_peak<float>(threads);
-  else {
-    static std::map<int, double> known;
-    double& peak = known[threads];
+  static std::map<int, double> known;
+  double& peak = known[threads];
+  if constexpr (std::is_same_v<T, bfloat16>) {
+    if (peak == 0) {
+      PairPeak own;
+      peak = PairPeak::operations / best_seconds(threads, own);
+    }
+    return peak;
+  } else {
     if (peak == 0) {
       EigenProduct<T> eigen;
       LinearProduct<T> own;

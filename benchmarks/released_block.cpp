@@ -1,0 +1,59 @@
+// One block of the published generator at full width, for a backbone of 2 layers instead of 32, in bfloat16 with random weights:
+// generate_tokens from a condition of 1024 rows. A program of its own, for it takes minutes and 1.5 GB. MiB_beyond: how far the
+// process's peak lies above what weights, tokens and condition take; MiB_planned: what stream_plan states.
+#include <sys/resource.h>
+
+#include "wu/benchmark/measure.hpp"
+#include "wu/cpu/cpu.hpp"
+#include "wu/generator/stream.hpp"
+
+namespace {
+
+using namespace wu;
+using namespace wu::bench;
+
+/// The published mapping on two layers.
+using Shape = AdaptedLayers<
+    2, Adapted<"self_attn.qkv_proj", 4096, 6144>, Adapted<"self_attn.o_proj", 4096, 4096>,
+    Adapted<"mlp.shared_mlp.gate_and_up_proj", 4096, 6144>, Adapted<"mlp.shared_mlp.down_proj", 3072, 4096>,
+    AdaptedExperts<"mlp.experts", 64, Adapted<"w1", 4096, 3072>, Adapted<"w2", 3072, 4096>, Adapted<"w3", 4096, 3072>>>;
+using Model =
+    Generator<Tokenizer<16, 1024>::of<Shape>, Width<4096>, HeadWidth<128>, Blocks<1>, JoinedRanks<4>, ConditionWidth<4096>>;
+static_assert(Model::h == 1379 && Model::positions == 2 * 1379 * 4);
+constexpr Index length = 1024;
+
+double mebibytes(std::size_t bytes) { return static_cast<double>(bytes) / (1 << 20); }
+/// What the process has held at most.
+double peak_mebibytes() {
+  rusage usage{};
+  getrusage(RUSAGE_SELF, &usage);
+  return static_cast<double>(usage.ru_maxrss) / 1024;
+}
+
+void add_block(int threads) {
+  const auto measure = [=](benchmark::State& state) {
+    static constexpr StreamPlan plan = stream_plan<Model, bfloat16>(1, length);
+    double before = 0;
+    run<bfloat16>(state, threads, {plan.operations, 0}, [&](Fixture& f) {
+      const auto p = f.weights<Model, bfloat16>().frozen();
+      const auto tokens = f.output<bfloat16, dyn, Model::n, Model::h, Model::r, Model::d>(1);
+      const auto condition = f.input<bfloat16, dyn, dyn, Model::input>(1, length);
+      before = peak_mebibytes();  // weights, tokens and condition are there
+      return [=, &f, ws = std::make_shared<Workspace>(plan.workspace())] {
+        generate_tokens<Model, bfloat16>(f.ctx, *ws, tokens, condition, p);
+      };
+    });
+    state.counters["MiB_weights"] = mebibytes(plan.weights);
+    state.counters["MiB_activation"] = mebibytes(Model::positions * Model::C * sizeof(bfloat16));
+    state.counters["MiB_planned"] = mebibytes(plan.workspace());
+    state.counters["MiB_beyond"] = peak_mebibytes() - before;  // of the first of these benchmarks only
+  };
+  benchmark::RegisterBenchmark(("released_block/BF16/forward/threads:" + std::to_string(threads)).c_str(), measure)
+      ->UseRealTime()
+      ->Unit(benchmark::kMillisecond)
+      ->Iterations(1);
+}
+
+WU_BENCHMARK(add_block(thread_counts().back()));
+
+}  // namespace
