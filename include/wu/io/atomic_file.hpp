@@ -4,11 +4,11 @@
 
 #include <fcntl.h>
 #include <sys/stat.h>
+#include <time.h>  // clock_gettime: <chrono> takes longer to compile than the rest of this file
 #include <unistd.h>
 
 #include <atomic>
 #include <cerrno>
-#include <chrono>
 #include <cstddef>
 #include <cstdint>
 #include <cstdio>  // renameat
@@ -117,8 +117,9 @@ class AtomicFile {
   /// Short, whatever the file's own name is, and unlike that of another process, thread or earlier crash.
   static std::string temporary_name() {
     static std::atomic<std::uint64_t> counter{0};
-    const auto now = std::chrono::system_clock::now().time_since_epoch().count();
-    return message(".wu-saving-", ::getpid(), "-", now, "-", counter++);
+    timespec now{};
+    ::clock_gettime(CLOCK_REALTIME, &now);
+    return message(".wu-saving-", ::getpid(), "-", now.tv_sec, "-", now.tv_nsec, "-", counter++);
   }
 
   std::string path_, name_, temporary_;
