@@ -159,6 +159,11 @@ void each_value(const StoredTensor& tensor, F&& f) {
 
 }  // namespace detail
 
+/// Whether read_into() can read values of this type as numbers.
+inline bool is_number(DType dtype) {
+  return detail::with_stored_type(dtype, [](auto) {});
+}
+
 /// Copies a tensor's values to `out`, which has exactly as many. T is float, double or wu::bfloat16, and the file's type
 /// F64, F32, BF16, F16, F8_E4M3 or an integer: values are rounded to nearest (to bfloat16 by way of float), NaN and
 /// infinities are kept. T may also be an integer type if the file holds just that one.
