@@ -56,9 +56,10 @@ each format "${files[@]}" || failed+=(format)
 
 # Without -march=native: what is found does not depend on this machine.
 cmake --preset release -B build/lint -D CMAKE_CXX_COMPILER=clang++ -D WU_NATIVE=OFF -D CMAKE_COMPILE_WARNING_AS_ERROR=ON >/dev/null
-# Wrong programs under tests/compile_fail are nobody's sources, and those under tests/package and packaging are built by projects
-# of their own.
-mapfile -t sources < <(printf '%s\n' "${files[@]}" | grep '\.cpp$' | grep -v -e '^tests/compile_fail/' -e '^tests/package/' -e '^packaging/')
+# Wrong programs under tests/compile_fail are nobody's sources, those under tests/package and packaging are built by projects of
+# their own, and those under tests/fuzz/libfuzzer by scripts/fuzz.sh.
+mapfile -t sources < <(printf '%s\n' "${files[@]}" | grep '\.cpp$' | grep -v -e '^tests/compile_fail/' -e '^tests/package/' -e '^packaging/' \
+  -e '^tests/fuzz/libfuzzer/')
 
 # A source's command is taken from CMake's list, as that of one target that it belongs to, without the part that writes code.
 warnings() {

@@ -56,7 +56,8 @@ BOOST_AUTO_TEST_SUITE(corpus_of_files)
 
 BOOST_AUTO_TEST_CASE(every_file_is_refused_in_words_or_valid) {
   std::size_t broken = 0, valid = 0;
-  for (const auto& [name, says] : expected()) {
+  for (const auto& listed : expected()) {
+    const std::string &name = listed.first, &says = listed.second;
     BOOST_REQUIRE_MESSAGE(fs::exists(corpus / name), name << " is in the list but not in the folder");
     const std::string what = wu::test::error_of([&] { read(corpus / name); });
     if (says == "valid") {
