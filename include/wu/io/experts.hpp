@@ -5,6 +5,7 @@
 //     A = [A_w3; A_w1]        B = [B_w3 0; 0 B_w1]
 #pragma once
 
+#include <algorithm>
 #include <cstddef>
 #include <map>
 #include <string>
@@ -53,25 +54,28 @@ Adapter<T> expert_of(const Adapter<T>& group, Index e, std::string name) {
           {B, B + group.out * group.rank}};
 }
 
-/// Expert e's gate_and_up_proj.
+/// Plain adapters of layers with one input, as one of a layer whose output is theirs one after the other: A stacked, each B in
+/// a block of its own. The scale is the first that is not 0.
 template <class T>
-Adapter<T> gate_and_up(const Adapter<T>& w3, const Adapter<T>& w1, Index e, std::string name) {
-  Adapter<T> upper = expert_of(w3, e, name), lower = expert_of(w1, e, std::move(name));
-  if (upper.scale == 0) {
-    upper.scale = lower.scale == 0 ? 1 : lower.scale;
-    upper.B.assign(upper.B.size(), T(0));
+Adapter<T> stacked_outputs(std::vector<Adapter<T>> parts, std::string name) {
+  Adapter<T> all{std::move(name), parts.front().in, 0, 0, 0, 0, {}, {}};
+  for (const Adapter<T>& part : parts) {
+    all.out += part.out;
+    all.rank += part.rank;
+    if (all.scale == 0) all.scale = part.scale;
   }
-  rescale(lower, upper.scale);
-  const Index rank = upper.rank + lower.rank;
-  upper.A.insert(upper.A.end(), lower.A.begin(), lower.A.end());
-  std::vector<T> B(static_cast<std::size_t>((upper.out + lower.out) * rank), T(0));
-  for (Index o = 0; o < upper.out; ++o) std::copy_n(upper.B.begin() + o * upper.rank, upper.rank, B.begin() + o * rank);
-  for (Index o = 0; o < lower.out; ++o)
-    std::copy_n(lower.B.begin() + o * lower.rank, lower.rank, B.begin() + (upper.out + o) * rank + upper.rank);
-  upper.B = std::move(B);
-  upper.out += lower.out;
-  upper.rank = rank;
-  return upper;
+  if (all.scale == 0) all.scale = 1;
+  all.B.assign(static_cast<std::size_t>(all.out * all.rank), T(0));
+  Index row = 0, column = 0;
+  for (Adapter<T>& part : parts) {
+    rescale(part, all.scale);
+    all.A.insert(all.A.end(), part.A.begin(), part.A.end());
+    for (Index o = 0; o < part.out; ++o)
+      std::copy_n(part.B.begin() + o * part.rank, part.rank, all.B.begin() + (row + o) * all.rank + column);
+    row += part.out;
+    column += part.rank;
+  }
+  return all;
 }
 
 }  // namespace detail
@@ -109,8 +113,9 @@ Adapters<T> split_experts(Adapters<T> adapters, ExpertNames names = ExpertNames:
     }
     for (Index e = 0; e < adapter.experts; ++e) {
       if (fused && layer == "w3")
-        split.push_back(detail::gate_and_up(adapter, partner(adapter, group, "w1"), e,
-                                            detail::expert_name(group, e, "gate_and_up_proj")));
+        split.push_back(detail::stacked_outputs<T>(
+            {detail::expert_of(adapter, e, ""), detail::expert_of(partner(adapter, group, "w1"), e, "")},
+            detail::expert_name(group, e, "gate_and_up_proj")));
       else
         split.push_back(
             detail::expert_of(adapter, e, detail::expert_name(group, e, fused && layer == "w2" ? "down_proj" : layer)));
