@@ -8,8 +8,8 @@ the right names and widths is made, the file is loaded with the real loaders of 
 compared with y = W x + scale * B (A x) of HY_WU in float64. Prints a table; exit status 1 if anything differs by more than
 --tolerance, was not adapted, was adapted although HY_WU has nothing for it, or if a loader warned.
 
-Experts are linear layers of their own: layer w of expert e of a group is {group}.{e}.{w}. Where a group has w1 and w3, both are
-one layer {group}.{e}.gate_and_up_proj, rows of w3 first, and w2 is down_proj: the layout of HunyuanImage-3.0.
+Experts are linear layers of their own: layer w of expert e of a group is {group}.{e}.{w}. Where a group has w1, w2 and w3,
+w3 and w1 are one layer {group}.{e}.gate_and_up_proj, rows of w3 first, and w2 is down_proj: the layout of HunyuanImage-3.0.
 
 What each row loads with:
   peft           PeftModel.from_pretrained
@@ -17,8 +17,8 @@ What each row loads with:
   model          ModelMixin.load_lora_adapter(FILE) of diffusers, which does not look at the file's metadata
   model, st      load_lora_adapter(FILE, use_safetensors=True), which does
   pipeline       load_lora_weights of a pipeline with QwenImageLoraLoaderMixin: its conversions and the file's metadata. For
-                 kohya, that converter knows only names of Qwen-Image (transformer_blocks.*); no loader of diffusers accepts
-                 flattened names of another model's.
+                 kohya, only where all names are Qwen-Image's (transformer_blocks.*): it knows no others, and diffusers has no
+                 converter for flattened names of HunyuanImage-3.0
   network_alphas load_lora_adapter of diffusers after renaming: lora_unet_{path with _} is looked up among the model's paths
                  here, and the alphas go in by that argument
 """
@@ -44,15 +44,14 @@ DTYPE = torch.float64
 
 
 class Layer:
-    """One linear layer and its adapter: weight (out, in), A (r, in), B (out, r)."""
+    """One linear layer, weight (out, in), and the adapters (A (r, in), B (rows, r)) of its rows, from above to below."""
 
-    def __init__(self, A, B, scale, generator):
-        self.A, self.B, self.scale = A.to(DTYPE), B.to(DTYPE), scale
-        out, width = B.shape[0], A.shape[1]
+    def __init__(self, adapters, scale, generator):
+        width, out = adapters[0][0].shape[1], sum(B.shape[0] for _, B in adapters)
         self.weight = torch.randn(out, width, generator=generator, dtype=DTYPE) / width**0.5
         self.x = torch.randn(5, width, generator=generator, dtype=DTYPE)
         self.base = self.x @ self.weight.T
-        self.update = self.scale * ((self.x @ self.A.T) @ self.B.T)
+        self.update = scale * torch.cat([(self.x @ A.to(DTYPE).T) @ B.to(DTYPE).T for A, B in adapters], dim=1)
         if not self.update.norm() > 1e-3 * self.base.norm():
             sys.exit("check_adapters: an update of the truth is next to nothing, so that comparing outputs would show nothing")
 
@@ -65,27 +64,27 @@ def read_truth(path):
     for name, values in tensors.items():
         module, role = name.rsplit(".", 1)
         if role not in ("lora_A", "lora_B") or values.shape[0] != 1:
-            sys.exit(f"check_adapters: {path}: expected .lora_A and .lora_B with a batch axis of 1, found {name} {tuple(values.shape)}")
+            found = f"{name} {tuple(values.shape)}"
+            sys.exit(f"check_adapters: {path}: expected .lora_A and .lora_B with a batch axis of 1, found {found}")
         pairs.setdefault(module, {})[role] = values[0]
     generator = torch.Generator().manual_seed(7)
     layers = {}
     for module, pair in pairs.items():
         A, B = pair["lora_A"], pair["lora_B"]
         if A.ndim == 2:
-            layers[module] = Layer(A, B, scale, generator)
+            layers[module] = Layer([(A, B)], scale, generator)
             continue
         group, sub = module.rsplit(".", 1)
-        fused = f"{group}.w1" in pairs and f"{group}.w3" in pairs
-        if fused and sub == "w1":
-            continue
+        hunyuan_image = all(f"{group}.{w}" in pairs for w in ("w1", "w2", "w3"))
         for e in range(A.shape[0]):
-            if fused and sub == "w3":
-                other = pairs[f"{group}.w1"]
-                both_A = torch.cat([A[e], other["lora_A"][e]])
-                both_B = torch.block_diag(B[e], other["lora_B"][e])
-                layers[f"{group}.{e}.gate_and_up_proj"] = Layer(both_A, both_B, scale, generator)
-            else:
-                layers[f"{group}.{e}.{'down_proj' if fused and sub == 'w2' else sub}"] = Layer(A[e], B[e], scale, generator)
+            if not hunyuan_image:
+                layers[f"{group}.{e}.{sub}"] = Layer([(A[e], B[e])], scale, generator)
+            elif sub == "w2":
+                layers[f"{group}.{e}.down_proj"] = Layer([(A[e], B[e])], scale, generator)
+            elif sub == "w3":
+                w1 = pairs[f"{group}.w1"]
+                both = [(A[e], B[e]), (w1["lora_A"][e], w1["lora_B"][e])]
+                layers[f"{group}.{e}.gate_and_up_proj"] = Layer(both, scale, generator)
     return layers
 
 
@@ -215,7 +214,8 @@ def run(row, loader, layers, path, tolerance):
             warnings.simplefilter("always")
             model = loader(layers, str(path))
             outputs, updates, without = compare(model, layers, loader is load_peft_merged)
-        texts = complaints.texts + [str(w.message) for w in caught if not issubclass(w.category, (DeprecationWarning, FutureWarning))]
+        harmless = (DeprecationWarning, FutureWarning)
+        texts = complaints.texts + [str(w.message) for w in caught if not issubclass(w.category, harmless)]
     except Exception as error:  # whatever a loader raises is the finding
         text = str(error).strip().splitlines() or [""]
         print(f"{row:28} {len(layers):6}   failed: {type(error).__name__}: {text[0][:300]}")
