@@ -76,12 +76,17 @@ void check(auto& ctx, Index batch, double tolerance) {
   BOOST_CHECK_LE(worst, tolerance * largest);
   BOOST_CHECK(in_order);
   BOOST_CHECK_CLOSE(before, 1.0, 1e-9);
-  constexpr bool counted = std::is_same_v<std::remove_reference_t<decltype(ctx)>, reference>;
-  if constexpr (counted) {
-    const StreamPlan plan = stream_plan<G, T, SlabRows>(batch, length);
-    BOOST_CHECK_EQUAL(streamed.peak_bytes(), plan.workspace());
-    BOOST_CHECK_EQUAL(plan.tokens, static_cast<std::size_t>(problem.tokens.size()) * sizeof(T));
-    BOOST_CHECK_EQUAL(plan.operations, G::operations(batch, length).total());
+  constexpr StreamPlan plan = stream_plan<G, T, SlabRows>(2, length);
+  static_assert(plan.operations == G::operations(2, length).total());
+  const StreamPlan now = stream_plan<G, T, SlabRows>(batch, length);
+  BOOST_CHECK_EQUAL(now.tokens, static_cast<std::size_t>(problem.tokens.size()) * sizeof(T));
+  if constexpr (std::is_same_v<std::remove_reference_t<decltype(ctx)>, reference>) {
+    BOOST_CHECK_EQUAL(streamed.peak_bytes(), now.workspace());
+  } else {
+    constexpr cpu::StreamScratch scratch = cpu::stream_scratch<G, T>(length, 2);
+    BOOST_CHECK_LE(streamed.peak_bytes(), now.workspace() + scratch.attention);
+    BOOST_CHECK_GT(streamed.peak_bytes(), now.workspace() / 2);
+    BOOST_CHECK_EQUAL(ctx.scratch_bytes(), scratch.linear);
   }
 }
 

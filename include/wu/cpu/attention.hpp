@@ -29,6 +29,11 @@ constexpr Index whole_lines(Index count) {
 namespace kernel {
 template <class T>
 struct LongAttention {
+  /// Values of scratch that forward takes for each thread.
+  static constexpr Index scratch_values(Index queries, Index keys, Index D) {
+    const Index tile = std::min(detail::query_tile, queries);
+    return detail::whole_lines<T>(tile * keys + 2 * keys * D + 2 * tile * D);
+  }
   static void forward(Context& ctx, Workspace& ws, Spaced<T> out, Spaced<T> lse, const AttentionOperands<T>& in);
   static void backward(Context& ctx, Workspace& ws, const AttentionGradients<T>& g, const AttentionOperands<T>& in);
 };
@@ -39,7 +44,7 @@ void LongAttention<T>::forward(Context& ctx, Workspace& ws, Spaced<T> out, Space
   const Index heads = in.heads, D = in.D, keys = key.size(), queries = query.size(),
               tile = std::min(detail::query_tile, queries);
   const Workspace::Scope scope(ws);
-  const Index scratch_size = detail::whole_lines<T>(tile * keys + 2 * keys * D + 2 * tile * D);
+  const Index scratch_size = scratch_values(queries, keys, D);
   T* const scratch = ws.take_values<T>(scratch_size * ctx.threads());
   const T scale = 1 / std::sqrt(static_cast<T>(D));
   ctx.split(in.rows.groups() * heads, 2 * queries * keys * D, [&](int thread, Index begin, Index end) {
@@ -121,6 +126,18 @@ void LongAttention<T>::backward(Context& ctx, Workspace& ws, const AttentionGrad
   });
 }
 }  // namespace kernel
+
+/// Bytes of scratch that attention_forward takes from the workspace for groups of so many queries and keys. T: float, double or
+/// bfloat16.
+template <class T>
+constexpr std::size_t attention_scratch_bytes(Index queries, Index keys, Index D, int threads) {
+  if constexpr (std::is_same_v<T, bfloat16>)
+    return Workspace::bytes_of<std::byte>(kernel::PairAttention<T>::scratch_bytes(keys, D) * threads);
+  else
+    return Workspace::bytes_of<T>((keys <= detail::short_keys ? kernel::ShortAttention<T>::scratch_values(D)
+                                                              : kernel::LongAttention<T>::scratch_values(queries, keys, D)) *
+                                  threads);
+}
 
 /// ops/attention.hpp's, on all threads. For float and double.
 template <Index D>

@@ -63,6 +63,9 @@ class Context : public reference {
     return reinterpret_cast<T*>(scratch_.data());
   }
 
+  /// How large that has grown, in bytes.
+  std::size_t scratch_bytes() const { return static_cast<std::size_t>(scratch_.size()); }
+
  private:
   static int wanted(int threads) {
     if (threads < 0) throw Error(message("cpu: expected a number of threads from 0 on, found ", threads));

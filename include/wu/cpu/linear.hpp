@@ -48,6 +48,14 @@ void Linear<T>::backward(Context& ctx, T* dx, T* dW, T* db, const T* dy, const T
 }
 }  // namespace kernel
 
+/// Bytes that linear_forward takes from the context's scratch. T: float, double or bfloat16.
+template <class T>
+constexpr std::size_t linear_scratch_bytes(Index In, Index Out, int threads) {
+  if constexpr (std::is_same_v<T, bfloat16>)
+    return static_cast<std::size_t>(kernel::PairLinear<T>::scratch_bytes(In, Out, threads));
+  else return static_cast<std::size_t>(In * Out) * sizeof(T);
+}
+
 /// ops/linear.hpp's, on all threads. For float, double and bfloat16.
 void linear_forward(Context& ctx, auto y, auto x, auto W, auto b)
   requires detail::one_type<decltype(y), decltype(x), decltype(W), decltype(b)>

@@ -23,6 +23,9 @@ class PairAttention {
  public:
   static void forward(Context& ctx, Workspace& ws, Spaced<T> out, Spaced<float> lse, const AttentionOperands<T>& in);
 
+  /// Bytes of scratch that forward takes for each thread.
+  static constexpr Index scratch_bytes(Index keys, Index D) { return Plan(keys, D).words * Index{sizeof(float)}; }
+
  private:
   using Product = PairProduct<T>;
   using Pair = typename Product::Pair;
@@ -31,9 +34,10 @@ class PairAttention {
   /// One thread's scratch: where its parts lie in `words` floats or pairs.
   struct Plan {
     Index keys, D, block_keys, blocks, score_row, mixed_row, key_pairs, value_pairs, words = 0;
-    Index packed_keys, packed_values, packed_queries, packed_weights, scores, weights, mixed, largest, total, gathered;
+    Index packed_keys = 0, packed_values = 0, packed_queries = 0, packed_weights = 0, scores = 0, weights = 0, mixed = 0,
+          largest = 0, total = 0, gathered = 0;
 
-    Plan(Index all_keys, Index width)
+    constexpr Plan(Index all_keys, Index width)
         : keys(all_keys),
           D(width),
           block_keys(std::min(block, keys)),
@@ -48,7 +52,7 @@ class PairAttention {
       largest = take(tile), total = take(tile);
       gathered = take((std::max(keys, tile) * D + 1) / 2);
     }
-    Index take(Index count) {
+    constexpr Index take(Index count) {
       constexpr Index line = alignment / sizeof(float);
       return std::exchange(words, words + (count + line - 1) / line * line);
     }

@@ -65,6 +65,8 @@ struct ShortGroup {
 namespace kernel {
 template <class T>
 struct ShortAttention {
+  /// Values of scratch that forward takes for each thread.
+  static constexpr Index scratch_values(Index D) { return 2 * detail::short_keys * D; }
   static void forward(Context& ctx, Workspace& ws, Spaced<T> out, Spaced<T> lse, const AttentionOperands<T>& in);
   static void backward(Context& ctx, Workspace& ws, const AttentionGradients<T>& g, const AttentionOperands<T>& in);
 };
@@ -75,7 +77,7 @@ void ShortAttention<T>::forward(Context& ctx, Workspace& ws, Spaced<T> out, Spac
   const Index heads = in.heads, D = in.D, queries = in.rows.query.size();
   const T scale = 1 / std::sqrt(static_cast<T>(D));
   const Workspace::Scope scope(ws);
-  T* const scratch = ws.take_values<T>(2 * short_keys * D * ctx.threads());
+  T* const scratch = ws.take_values<T>(scratch_values(D) * ctx.threads());
   ctx.split(in.rows.groups() * heads, 2 * queries * short_keys * D, [&](int thread, Index begin, Index end) {
     alignas(64) T p[short_queries * short_keys];
     T largest[short_queries];
