@@ -194,10 +194,10 @@ BOOST_AUTO_TEST_CASE(what_is_written_is_understood) {
                                         {"c+[x]", 3, 1},     {"c.0.c+[x]", 2, 5}, {"d.0.e.1.f", 2, 1},
                                         {"d.0.e.2.f", 2, 1}, {"f", 7, 2},         {"to_q", 5, 1}};
   const PeftConfig config(parse_json(format_peft_config(modules, "unet."), "c"), "unet.", "c");
-  for (const auto& [module, rank, alpha] : modules) {
-    BOOST_CHECK_EQUAL(config.scale_of(module, rank), alpha / static_cast<double>(rank));
-    BOOST_CHECK(config.targets(module) == true);
-    WU_CHECK_FILE_ERROR(config.scale_of(module, 11), "expected rank");
+  for (const PeftModule& m : modules) {
+    BOOST_CHECK_EQUAL(config.scale_of(m.module, m.rank), m.alpha / static_cast<double>(m.rank));
+    BOOST_CHECK(config.targets(m.module) == true);
+    WU_CHECK_FILE_ERROR(config.scale_of(m.module, 11), "expected rank");
   }
   BOOST_CHECK(config.targets("b.2.to_k") == false);
   BOOST_CHECK(config.notes().empty());

@@ -7,6 +7,7 @@
 
 #include "adapters_support.hpp"
 #include "wu/io/json.hpp"
+#include "wu/io/peft_scales.hpp"
 #include "wu/io/save_adapters.hpp"
 
 using namespace wu::io;
@@ -167,6 +168,14 @@ BOOST_AUTO_TEST_CASE(diffusers) {
   const Json config = parse_json(file.metadata().at("lora_adapter_metadata"), "metadata");
   BOOST_CHECK(config.find("unet.rank_pattern")->is(Json::Kind::object));
   BOOST_CHECK_EQUAL(config.find("unet.target_modules")->elements.size(), 4U);
+  // With the metadata and without, alpha is the rank: the scale stands in B.
+  const PeftConfig read(config, "unet.", "f");
+  for (const auto& adapter : tricky_adapters()) {
+    BOOST_CHECK_EQUAL(read.scale_of(adapter.module, adapter.rank), 1);
+    auto B = adapter.B;
+    for (double& b : B) b *= adapter.scale;
+    BOOST_TEST(values_of(file, "unet." + adapter.module + ".lora_B.weight") == B, boost::test_tools::per_element());
+  }
   WU_CHECK_FILE_ERROR(save_adapters(folder / "g", AdapterFormat::diffusers, tricky_adapters(),
                                     {.metadata = {{"lora_adapter_metadata", "{}"}}}),
                       "expected metadata without \"lora_adapter_metadata\"");

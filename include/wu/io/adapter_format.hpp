@@ -15,7 +15,7 @@ namespace wu::io {
 enum class AdapterFormat {
   hy_wu,      ///< as HY-WU generates them: a batch of one, experts in groups, one scale for all
   peft,       ///< a folder with adapter_config.json and adapter_model.safetensors
-  diffusers,  ///< one file, names under the pipeline's component, PEFT's configuration in the metadata
+  diffusers,  ///< one file, names under the pipeline's component, no scale; PEFT's configuration in the metadata
   kohya,      ///< one file of kohya-ss/sd-scripts and relatives: flattened names, an alpha for each module
 };
 

@@ -177,7 +177,7 @@ inline void save_peft_folder(const std::string& path, std::vector<TensorToSave> 
 
 /// Saves adapters whole or not at all: a file at `path`, for peft a folder, which is made if it is not there. Equal input gives
 /// equal bytes. Formats without groups of experts get single experts, as split_experts() makes them. hy-wu has one scale: where
-/// those of the adapters differ, B is multiplied by the rest. Pass adapters that are not needed any more with std::move: then
+/// those of the adapters differ, B is multiplied by the rest; diffusers has none, and B is multiplied by all of it. Pass adapters that are not needed any more with std::move: then
 /// no second copy of them is made.
 /// Throws FileError where the file cannot be written or a name or number does not fit the format, and what check_adapters() and
 /// split_experts() throw.
@@ -208,10 +208,12 @@ void save_adapters(const std::string& path, AdapterFormat format, Adapters<T> ad
                                       metadata, config);
     }
     case AdapterFormat::diffusers: {
+      // Some of its loaders do not look at the metadata, and take alpha to be the rank: so it is, and B has the rest.
       const std::string prefix = options.component + ".";
+      for (Adapter<T>& adapter : adapters) rescale(adapter, 1);
       if (!metadata.emplace("lora_adapter_metadata", format_peft_config(detail::peft_modules(adapters), prefix)).second)
         throw FileError(message("could not save ", printable_path(path),
-                                ": expected metadata without \"lora_adapter_metadata\", which holds the scales"));
+                                ": expected metadata without \"lora_adapter_metadata\", which the format writes itself"));
       return save_safetensors(path, detail::peft_tensors(adapters, options.dtype, prefix).tensors, metadata);
     }
   }
