@@ -22,6 +22,7 @@ struct JsonMember;
 
 /// One value, with what it holds. Members of an object keep the order of the text: a generator's configuration means it.
 struct Json {
+  /// What a value is.
   enum class Kind : std::uint8_t { null, boolean, number, string, array, object };
 
   Kind kind = Kind::null;
@@ -30,6 +31,7 @@ struct Json {
   std::vector<Json> elements;
   std::vector<JsonMember> members;
 
+  /// Whether it is of that kind.
   bool is(Kind wanted) const { return kind == wanted; }
   /// The member of that name, or null.
   const Json* find(std::string_view name) const;

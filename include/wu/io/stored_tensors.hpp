@@ -79,14 +79,18 @@ class StoredTensors {
   }
 
  protected:
-  // A copy would view bytes that it does not keep.
+  /// Holds nothing yet.
   explicit StoredTensors(const std::string& file) : file_(std::make_shared<const std::string>(file)) {}
+  ///@{
+  /// Moves only: a copy would view bytes that it does not keep.
   StoredTensors(StoredTensors&&) noexcept = default;
   StoredTensors& operator=(StoredTensors&&) noexcept = default;
+  ///@}
   ~StoredTensors() = default;
 
+  /// The file's name, for StoredTensor::file.
   const std::shared_ptr<const std::string>& shared_file() const { return file_; }
-  /// Each name once.
+  /// What is handed out from now on, each name once.
   void hold(std::vector<StoredTensor> tensors, Metadata metadata) {
     tensors_ = std::move(tensors);
     metadata_ = std::move(metadata);
