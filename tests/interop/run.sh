@@ -12,7 +12,7 @@ usage: tests/interop/run.sh PROGRAM CHECKPOINT [ARGUMENT...]
 Generates the adapters in every format and prints check_adapters.py's table for each request. The exit status is 0 if the real
 loaders apply the same updates. PYTHON names the Python that has the packages; python3 if unset. For example:
   python3 -m venv build/interop && build/interop/bin/pip install -r tests/interop/requirements.txt
-  PYTHON=build/interop/bin/python tests/interop/run.sh build/release/bin/wu-generate tests/fixtures/generate/sharded
+  PYTHON=build/interop/bin/python tests/interop/run.sh PROGRAM tests/fixtures/generate/sharded
 TEXT
 }
 
