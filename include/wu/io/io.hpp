@@ -11,6 +11,7 @@
 #include "wu/io/experts.hpp"
 #include "wu/io/extents.hpp"
 #include "wu/io/generated.hpp"
+#include "wu/io/generator_config.hpp"
 #include "wu/io/json.hpp"
 #include "wu/io/json_header.hpp"
 #include "wu/io/json_scanner.hpp"
