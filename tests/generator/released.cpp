@@ -6,19 +6,15 @@
 
 #include "wu/core/describe.hpp"
 #include "wu/core/parameters.hpp"
-#include "wu/generator/generator.hpp"
+#include "wu/generator/shapes.hpp"
 
 namespace {
 
 using namespace wu;
 
-/// The adapted modules of HunyuanImage 3.0, in the order of the checkpoint's `pg_mapping`.
-using Shape = AdaptedLayers<
-    32, Adapted<"self_attn.qkv_proj", 4096, 6144>, Adapted<"self_attn.o_proj", 4096, 4096>,
-    Adapted<"mlp.shared_mlp.gate_and_up_proj", 4096, 6144>, Adapted<"mlp.shared_mlp.down_proj", 3072, 4096>,
-    AdaptedExperts<"mlp.experts", 64, Adapted<"w1", 4096, 3072>, Adapted<"w2", 3072, 4096>, Adapted<"w3", 4096, 3072>>>;
-using Tokens = Tokenizer<16, 1024>::of<Shape>;
-using Released = Generator<Tokens, Width<4096>, HeadWidth<128>, Blocks<24>, JoinedRanks<4>, ConditionWidth<4096>>;
+using Shape = shapes::HyWu::Layers;
+using Tokens = shapes::HyWu::Tokens;
+using Released = shapes::HyWu::Generator;
 
 static_assert(Shape::gcd_width == 1024 && gcd_width<Shape> == Tokens::token_width);
 static_assert(Tokens::tokens_A == 719 && Tokens::tokens_B == 660 && Tokens::tokens_per_layer == 1379);
