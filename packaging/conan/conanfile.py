@@ -30,7 +30,7 @@ class WuRecipe(ConanFile):
         self.version = ".".join(part.group(1) for part in parts)
 
     def export_sources(self):
-        for pattern in ("CMakeLists.txt", "cmake/*", "include/*", "benchmarks/include/*", "LICENSE"):
+        for pattern in ("CMakeLists.txt", "cmake/*", "include/*", "benchmarks/include/*", "examples/generate/*", "LICENSE"):
             copy(self, pattern, src=self._root, dst=self.export_sources_folder)
 
     def layout(self):

@@ -4,6 +4,7 @@ include("${CMAKE_CURRENT_LIST_DIR}/../support.cmake")
 
 file(REMOVE_RECURSE "${work}")
 file(COPY "${source}/CMakeLists.txt" "${source}/cmake" "${source}/include" "${source}/benchmarks" "${source}/LICENSE" DESTINATION "${work}/copy")
+file(COPY "${source}/examples/generate" DESTINATION "${work}/copy/examples")
 run("${CMAKE_COMMAND}" -S "${work}/copy" -B "${work}/copy-build" -G "${generator}" -C "${cache}"
     -D WU_BUILD_TESTS=OFF -D WU_BUILD_EXAMPLES=OFF -D WU_BUILD_BENCHMARKS=OFF -D WU_PRECOMPILED=OFF)
 run("${CMAKE_COMMAND}" --install "${work}/copy-build" --prefix "${work}/before the move")

@@ -1,0 +1,70 @@
+# wu_add_generator() from outside: where it works, and the sentences with which it stops CMake.
+include("${CMAKE_CURRENT_LIST_DIR}/../support.cmake")
+set(fixture "${source}/tests/fixtures/generator/padded")
+set(config "${work}/generator's config.json")
+file(READ "${fixture}/config.json" text)
+file(WRITE "${config}" "${text}")
+
+configure_command(configure folder generator installed -D way=find_package -D "config=${config}" -D "fixture=${fixture}")
+run(${configure})
+run("${CMAKE_COMMAND}" --build "${folder}")
+if(NOT EXISTS "${folder}/adapter.safetensors")
+  message(FATAL_ERROR "the program wrote no adapter: ${output}")
+endif()
+
+# A changed configuration is read anew when something is built; a field that nobody knows is named.
+function(expect_in_header line)
+  file(READ "${folder}/my-generate_shape/my-generate_shape.hpp" header)
+  string(FIND "${header}" "${line}" found)
+  if(found EQUAL -1)
+    message(FATAL_ERROR "expected ${line} in\n${header}")
+  endif()
+endfunction()
+expect_in_header("static constexpr double alpha = 4;")
+expect_in_header("wu::Adapted<\"mlp.down_proj\", 36, 20>")
+string(REPLACE "\"alpha\": 4" "\"alpha\": 2.5, \"colour\": \"red\"" changed "${text}")
+execute_process(COMMAND "${CMAKE_COMMAND}" -E sleep 1.1)  # for file systems that count in seconds
+file(WRITE "${config}" "${changed}")
+run("${CMAKE_COMMAND}" --build "${folder}" --target wu_generate_common)
+expect_in_header("static constexpr double alpha = 2.5;")
+if(NOT output MATCHES "the field \"colour\" is not known here and was ignored")
+  message(FATAL_ERROR "expected a note about the field colour, found: ${output}")
+endif()
+
+# What stops CMake. The program that reads configurations is compiled already, so these are quick.
+function(refused part other sentence)
+  string(FIND "${text}" "${part}" found)
+  if(found EQUAL -1)
+    message(FATAL_ERROR "the configuration holds no ${part}")
+  endif()
+  string(REPLACE "${part}" "${other}" changed "${text}")
+  file(WRITE "${config}" "${changed}")
+  run_refused("wu_add_generator(my-generate): \"${config}\": ${sentence}" "${CMAKE_COMMAND}" "${folder}")
+endfunction()
+refused("\"rank\": 4," "" "expected the field rank, found none")
+refused("\"rank\": 4" "\"rank\": \"four\"" "rank: expected a whole number from 1 to 2147483647, found \"four\"")
+refused("\"head_dim\": 12" "\"head_dim\": 20" "head_dim: expected a divisor of d_model, 48, found 20")
+refused("\"dim_accumulation\": 2" "\"dim_accumulation\": 3" "dim_accumulation: expected a divisor of the rank, 4, found 3")
+refused("\"output_dim\": 24" "\"output_dim\": 12" "output_dim: expected 24, the same as token_dim, found 12")
+refused("\"lora_A_dim\": 36" "\"lora_A_dims\": 36"
+        "pg_mapping: \"mlp.down_proj\": expected the field lora_A_dim, found none")
+refused("\"rank\": 4" "\"rank\": 4, \"rank\": 8" "expected each name once, found \"rank\" twice")
+
+file(WRITE "${config}" "${text}")
+set(again "${CMAKE_COMMAND}" "${folder}")
+run_refused("head_dim: expected a multiple of 8, so that every axis gets rotary pairs, found 12" ${again} -D "arguments=VARIANT,paper")
+run_refused("wu_add_generator(my-generate): expected VARIANT released or paper, found mine" ${again} -D "arguments=VARIANT,mine")
+run_refused("wu_add_generator(my-generate): expected CONFIG <config.json> or SHAPE <name>, found neither or both"
+            ${again} -D "arguments=SHAPE,HyWu")
+run_refused("wu_add_generator(my-generate): there is no file ${work}/none.json" ${again} -D arguments= -D "config=${work}/none.json")
+run_refused("which was not found: install it (on Debian, libcli11-dev), or set CLI11_DIR."
+            ${again} -D "config=${config}" -D CMAKE_DISABLE_FIND_PACKAGE_CLI11=ON)
+configure_command(configure folder generator cross -D way=find_package -D "config=${config}" -D CMAKE_SYSTEM_NAME=Linux)
+run_refused("so a build for another machine needs an emulator: set CMAKE_CROSSCOMPILING_EMULATOR." ${configure})
+
+# The other ways to use wu: configuring is enough to see that everything is found.
+foreach(way add_subdirectory fetch_content)
+  configure_command(configure folder generator ${way} -D way=${way} -D "wu_source=${source}" -D "config=${config}")
+  run(${configure})
+  expect_in_header("wu::Adapted<\"mlp.down_proj\", 36, 20>")
+endforeach()
