@@ -1,6 +1,5 @@
 // wu-generate: from a published generator and a condition to a model's low-rank adapters in files. Compiled for one shape:
 // WU_GENERATE_HEADER and WU_GENERATE_SHAPE name the header and the struct that state it (wu/generator/shapes.hpp shows one).
-#include <algorithm>
 #include <cstddef>
 #include <cstdio>
 #include <string>
@@ -67,9 +66,8 @@ void generate_as(const Options& options, const io::GeneratorConfig& config, io::
   std::vector<T> tokens(static_cast<std::size_t>(b * Network::Tokens::values));
   {
     cpu::Context ctx({.threads = options.threads});
-    // All at once, and beside it what the attention of the CPU packs for each thread.
-    const std::size_t packed = static_cast<std::size_t>(std::max(Network::h * Network::w, L) * (8 * Network::D + 1024));
-    Workspace ws(stream_plan<Network, T>(b, L).workspace() + packed * static_cast<std::size_t>(ctx.threads()));
+    Workspace ws(stream_plan<Network, T>(b, L).workspace() +
+                 cpu::stream_scratch<Network, T>(L, ctx.threads()).attention);  // all that it takes, at once
     generate::Progress progress("generating");
     generate_tokens<Network, T>(ctx, ws, Network::Tokens::Tokens<T>(tokens.data(), b),
                                 View<const T, dyn, dyn, Network::input>(condition.data(), b, L), weights.view(),
@@ -87,27 +85,33 @@ void generate_as(const Options& options, const io::GeneratorConfig& config, io::
   }
 }
 
-/// What a run takes, from the types alone: a column for each type.
-void print_plan(Index batch, Index length, generate::Type type) {
+/// What a run takes, from the types and the number of threads alone: a column for each type.
+void print_plan(Index batch, Index length, const Options& options) {
+  const int threads = cpu::Context({.threads = options.threads}).threads();
   std::vector<std::vector<std::string>> rows{{""},
                                              {"weights, read where they lie in the checkpoint"},
                                              {"tokens of the batch"},
                                              {"activations between blocks"},
                                              {"the largest slab of work, with what it needs beside it"},
                                              {"workspace: activations and slab"},
+                                             {message("scratch of ", threads, threads == 1 ? " thread" : " threads")},
                                              {"floating-point operations in products"}};
-  const auto column = [&](const char* name, const StreamPlan& plan) {
+  const auto column = [&](const char* name, const StreamPlan& plan, const cpu::StreamScratch& scratch) {
     const std::vector<std::string> cells{name,
                                          text::bytes(plan.weights),
                                          text::bytes(plan.tokens),
                                          text::bytes(plan.activations),
                                          text::bytes(plan.slabs),
                                          text::bytes(plan.workspace()),
+                                         text::bytes(scratch.attention + scratch.linear),
                                          text::operations(plan.operations)};
     for (std::size_t k = 0; k < rows.size(); ++k) rows[k].push_back(cells[k]);
   };
-  if (type != generate::Type::float32) column("bfloat16", stream_plan<Network, bfloat16>(batch, length));
-  if (type != generate::Type::bfloat16) column("float32", stream_plan<Network, float>(batch, length));
+  if (options.type != generate::Type::float32)
+    column("bfloat16", stream_plan<Network, bfloat16>(batch, length),
+           cpu::stream_scratch<Network, bfloat16>(length, threads));
+  if (options.type != generate::Type::bfloat16)
+    column("float32", stream_plan<Network, float>(batch, length), cpu::stream_scratch<Network, float>(length, threads));
   std::printf("%s parameters; batch %s, condition length %s: %s values in the tokens%s\n",
               text::grouped(Network::parameter_count).c_str(), text::grouped(batch).c_str(), text::grouped(length).c_str(),
               text::grouped(batch * Network::Tokens::values).c_str(), text::table(rows, 1).c_str());
@@ -123,7 +127,7 @@ int run(const Options& options) {
       const generate::Condition condition(options.condition, Network::input);
       batch = condition.batch(), length = condition.length();
     }
-    print_plan(batch, length, options.type);
+    print_plan(batch, length, options);
     return 0;
   }
   const io::GeneratorConfig config = read_config(options.checkpoint);
