@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Throws changed files at the readers of safetensors and JSON, with libFuzzer and the address and undefined-behaviour sanitizers,
-# beginning with the files of tests/io/corpus. What is found lies in build/fuzz afterwards, and so do the inputs that reached new
+# Throws changed files at the readers of safetensors, JSON and config.json, with libFuzzer and the address and undefined-behaviour sanitizers,
+# beginning with those of tests/io/corpus and tests/fixtures. What is found lies in build/fuzz afterwards, and so do the inputs that reached new
 # code, with which the next run begins.
 # usage: scripts/fuzz.sh [SECONDS]     for each target; 300 if not given
 # exit status: 0 nothing found, 1 something was, 2 wrong argument, 77 there is no clang++ with libFuzzer
@@ -21,7 +21,7 @@ if ! echo 'extern "C" int LLVMFuzzerTestOneInput(const unsigned char*, unsigned 
 fi
 
 found=''
-for target in safetensors json; do
+for target in safetensors json config; do
   "$cxx" "${flags[@]}" "tests/fuzz/libfuzzer/$target.cpp" -o "$out/$target"
   rm -rf "$out/$target-seeds"
   mkdir -p "$out/$target-seeds" "$out/$target-inputs" "$out/$target-found"
@@ -29,6 +29,9 @@ for target in safetensors json; do
     name=${file#tests/io/corpus/}
     cp "$file" "$out/$target-seeds/${name//\//-}"
   done < <(find tests/io/corpus -name "*.$target")
+  if [[ $target == config ]]; then
+    for file in tests/fixtures/*/*/config.json; do cp "$file" "$out/$target-seeds/$(basename "$(dirname "$file")").json"; done
+  fi
   log=$out/$target.txt
   # Input and memory are bounded: an input of 16 kB that takes 10 s or 2 GB is a finding too.
   status=0

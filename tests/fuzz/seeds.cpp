@@ -16,21 +16,28 @@ namespace {
 
 namespace fs = std::filesystem;
 
-/// Files of tests/io/corpus that end so, but not the very large.
-std::vector<std::string> seeds(const std::string& extension) {
+/// The files below a folder that `wanted` takes.
+template <class Wanted>
+std::vector<std::string> seeds(const fs::path& folder, Wanted wanted) {
   std::vector<std::string> all;
-  for (const auto& entry : fs::recursive_directory_iterator(fs::path(WU_TEST_DATA).parent_path() / "io" / "corpus")) {
-    if (entry.path().extension() != extension) continue;
+  for (const auto& entry : fs::recursive_directory_iterator(folder)) {
+    if (!wanted(entry.path())) continue;
     std::ifstream in(entry.path(), std::ios::binary);
     all.emplace_back(std::istreambuf_iterator<char>(in), std::istreambuf_iterator<char>());
   }
   return all;
 }
 
-template <class Target>
-void check(const std::string& extension, Target target) {
-  const auto all = seeds(extension);
+/// Files of tests/io/corpus that end so.
+std::vector<std::string> of_corpus(const std::string& extension) {
+  auto all = seeds(fs::path(WU_TEST_DATA).parent_path() / "io" / "corpus",
+                   [&](const fs::path& path) { return path.extension() == extension; });
   BOOST_TEST_REQUIRE(all.size() > 20u);
+  return all;
+}
+
+template <class Target>
+void check(const std::vector<std::string>& all, Target target) {
   wu::Random random(5, "fuzz");
   const auto below = [&](std::size_t n) { return static_cast<std::size_t>(random.below(static_cast<std::uint32_t>(n))); };
   for (const std::string& seed : all) {
@@ -50,5 +57,10 @@ void check(const std::string& extension, Target target) {
 
 }  // namespace
 
-BOOST_AUTO_TEST_CASE(seeds_of_safetensors_and_their_changes) { check(".safetensors", wu::fuzz::safetensors); }
-BOOST_AUTO_TEST_CASE(seeds_of_json_and_their_changes) { check(".json", wu::fuzz::json); }
+BOOST_AUTO_TEST_CASE(seeds_of_safetensors_and_their_changes) { check(of_corpus(".safetensors"), wu::fuzz::safetensors); }
+BOOST_AUTO_TEST_CASE(seeds_of_json_and_their_changes) { check(of_corpus(".json"), wu::fuzz::json); }
+BOOST_AUTO_TEST_CASE(configurations_of_generators_and_their_changes) {
+  const auto all = seeds(WU_TEST_DATA, [](const fs::path& path) { return path.filename() == "config.json"; });
+  BOOST_TEST_REQUIRE(all.size() > 5u);
+  check(all, wu::fuzz::config);
+}

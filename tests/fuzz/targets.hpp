@@ -14,6 +14,7 @@
 #include "wu/core/dtype.hpp"
 #include "wu/core/error.hpp"
 #include "wu/io/checkpoint.hpp"
+#include "wu/io/generator_config.hpp"
 #include "wu/io/json.hpp"
 #include "wu/io/safetensors.hpp"
 
@@ -125,6 +126,39 @@ inline void json(std::string_view text) {
       expect(file.find_first_of(std::string_view("/\\:\0", 4)) == file.npos && file.ends_with(".safetensors"),
              "a file that is not in the folder");
   });
+}
+
+// ---- a generator's configuration --------------------------------------------------------------------------------------
+
+/// A config.json, for both variants. What is accepted has sizes that fit together and names that can stand in a C++ program.
+inline void config(std::string_view text) {
+  for (const auto variant : {io::GeneratorVariant::released, io::GeneratorVariant::paper})
+    answer([&] {
+      const auto [c, sizes, notes] = io::parse_generator_config(text, "config.json", variant);
+      for (const std::string& note : notes) expect(is_harmless(note), "a note that is not safe to print");
+      expect(c.token_dim == c.output_dim && c.rank % c.dim_accumulation == 0 && c.d_model % c.dim_accumulation == 0,
+             "sizes at odds");
+      expect(c.d_model % c.head_dim == 0 && c.head_dim % 4 == 0 && c.alpha > 0, "a head width or alpha that is none");
+      expect(sizes.tokens_A > 0 && sizes.tokens_B > 0 && sizes.values > 0 && sizes.parameters > 0, "counts that overflowed");
+      expect(sizes.values / c.num_base_model_layers / c.rank / c.token_dim == sizes.tokens_A + sizes.tokens_B,
+             "another count of tokens");
+      const auto plain = [](std::string_view name) {
+        for (const char letter : name) expect(io::printable({&letter, 1}).size() == 3 && letter > ' ', "a letter to escape");
+      };
+      plain(c.prefix);
+      std::size_t modules = 0;
+      for (const io::GeneratorEntry& entry : c.pg_mapping) {
+        plain(entry.name);
+        expect(!entry.name.empty() && entry.experts > 0 && !entry.modules.empty(), "an entry of nothing");
+        for (const io::GeneratorModule& module : entry.modules) {
+          plain(module.name);
+          expect(module.in % sizes.gcd_width == 0 && module.out % sizes.gcd_width == 0,
+                 "a width that gcd_width does not divide");
+          ++modules;
+        }
+      }
+      expect(modules > 0 && modules <= static_cast<std::size_t>(io::generator_module_limit), "too many modules");
+    });
 }
 
 }  // namespace wu::fuzz
