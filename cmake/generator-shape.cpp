@@ -51,9 +51,10 @@ std::string header(const ReadGeneratorConfig& all, const std::string& path, Gene
                   c.prefix, "\";\n  /// An adapter's product is scaled by alpha / rank.\n  static constexpr double alpha = ",
                   std::string_view(alpha), ";\n};\n\n");
   // The same sums were done from the configuration: a check that the type says what the file does.
-  text += wu::message("static_assert(", name, "::Generator::parameter_count == ", sizes.parameters, ");\nstatic_assert(",
-                      name, "::Tokens::tokens_A == ", sizes.tokens_A, " && ", name, "::Tokens::tokens_B == ", sizes.tokens_B,
-                      " && ", name, "::Tokens::values == ", sizes.values, ");\n");
+  text += wu::message("static_assert(", name, "::Generator::parameter_count == ", sizes.parameters, ");\n");
+  text += wu::message("static_assert(", name, "::Tokens::tokens_A == ", sizes.tokens_A, ");\n");
+  text += wu::message("static_assert(", name, "::Tokens::tokens_B == ", sizes.tokens_B, ");\n");
+  text += wu::message("static_assert(", name, "::Tokens::values == ", sizes.values, ");\n");
   return text;
 }
 

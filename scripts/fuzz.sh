@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
-# Throws changed files at the readers of safetensors, JSON and config.json, with libFuzzer and the address and undefined-behaviour sanitizers,
-# beginning with those of tests/io/corpus and tests/fixtures. What is found lies in build/fuzz afterwards, and so do the inputs that reached new
-# code, with which the next run begins.
+# Throws changed files at the readers of safetensors, JSON and config.json, with libFuzzer and the address and undefined-behaviour
+# sanitizers, beginning with the files of tests/io/corpus and tests/fixtures. What is found lies in build/fuzz afterwards, and so do
+# the inputs that reached new code, with which the next run begins.
 # usage: scripts/fuzz.sh [SECONDS]     for each target; 300 if not given
 # exit status: 0 nothing found, 1 something was, 2 wrong argument, 77 there is no clang++ with libFuzzer
 # CXX names another clang++.
