@@ -63,7 +63,7 @@ struct UnsupportedKey {
   std::string_view part, kind;
   bool at_end = false;
 };
-inline constexpr std::array<UnsupportedKey, 18> unsupported_keys{{
+inline constexpr std::array<UnsupportedKey, 17> unsupported_keys{{
     {".lora_magnitude_vector", "DoRA"},
     {".dora_scale", "DoRA"},
     {".hada_", "LoHa"},
@@ -75,7 +75,6 @@ inline constexpr std::array<UnsupportedKey, 18> unsupported_keys{{
     {".lora_mid", "Tucker decomposition"},
     {".lora_embedding_", "an adapter of an embedding"},
     {".lora_B.bias", "a bias of the adapter"},
-    {".base_layer.", "an adapter of an expert parameter, or a tensor of an adapted layer"},
     {".diff", "a full difference", true},
     {".diff_b", "a full difference of a bias", true},
     {".w_norm", "a full difference of a norm", true},

@@ -8,6 +8,7 @@
 #include "wu/io/atomic_file.hpp"
 #include "wu/io/checkpoint.hpp"
 #include "wu/io/compose.hpp"
+#include "wu/io/expert_parameters.hpp"
 #include "wu/io/experts.hpp"
 #include "wu/io/extents.hpp"
 #include "wu/io/generated.hpp"

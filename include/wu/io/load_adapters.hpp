@@ -18,6 +18,7 @@
 #include "wu/io/adapter.hpp"
 #include "wu/io/adapter_format.hpp"
 #include "wu/io/adapter_key.hpp"
+#include "wu/io/expert_parameters.hpp"
 #include "wu/io/experts.hpp"
 #include "wu/io/json.hpp"
 #include "wu/io/mapped_file.hpp"
@@ -31,7 +32,9 @@ struct LoadAdapterOptions {
   /// The names of the model's linear layers. They undo the flattening of kohya's names, and a name that is not among them is an
   /// error. Empty: names are taken as they are, flattened ones too.
   std::vector<std::string> modules = {};
-  bool diffusers_compatible = false;  ///< beside lora_A and lora_B diffusers does not look at an alpha: nor do we then
+  /// The parameters that hold the weights of all experts of a group, for PEFT's adapters of such (target_parameters).
+  std::vector<ExpertParameter> parameters = {};
+  bool diffusers_compatible = false;  ///< beside lora_A and lora_B some versions of diffusers ignore an alpha; so do we then
   bool allow_non_finite = false;      ///< NaN and infinities are errors otherwise
   bool allow_unused = false;          ///< tensors that are no part of an adapter become notes; otherwise they are errors
   Index sample = 0;                   ///< the request, in a hy-wu file that holds several
@@ -59,6 +62,12 @@ struct StoredAdapter {
   bool down_up = false;
 };
 using StoredAdapters = std::map<std::string, StoredAdapter>;
+
+/// Whether a module's adapters are of its parameters.
+inline bool has_parameters(const LoadAdapterOptions& options, const std::string& module) {
+  return std::any_of(options.parameters.begin(), options.parameters.end(),
+                     [&](const ExpertParameter& parameter) { return module_of(parameter) == module; });
+}
 
 /// A module's name as the model spells it.
 class ModuleNames {
@@ -192,7 +201,12 @@ inline StoredAdapters sort_tensors(const SafeTensors& file, const LoadAdapterOpt
       fail(tensor, "expected all names to begin like the first one, ", printable(prefix), ", found ",
            printable(key->prefix));
     first = false;
-    const std::string module = names.resolve(*key, tensor);
+    const bool deeper = key->module.ends_with(".base_layer");
+    const bool parameter = has_parameters(options, without_base_layers(key->module));
+    if (deeper && !parameter)
+      fail(tensor, "expected LoRA of linear layers, found an adapter of an expert parameter; say what that is with ",
+           "LoadAdapterOptions::parameters");
+    const std::string module = parameter ? key->module : names.resolve(*key, tensor);
     StoredAdapter& adapter = modules[module];
     StoredPair* const pair = key->role == AdapterRole::alpha ? nullptr : &adapter.parts[key->part];
     const StoredTensor*& place = pair == nullptr ? adapter.alpha : key->role == AdapterRole::A ? pair->A : pair->B;
@@ -211,6 +225,31 @@ struct Scales {
   bool ignore_alpha = false;  ///< beside A and B
 };
 
+/// The adapter of one parameter, which its widths must tell from the others of its module.
+template <class T>
+Adapter<T> read_parameter(const std::string& module, const StoredAdapter& stored, const Scales& scales,
+                          const LoadAdapterOptions& options) {
+  const Adapter<T> all = read_parts<T>(module, stored, options).first;
+  const StoredTensor& tensor = *stored.parts.begin()->second.A;
+  if (stored.alpha != nullptr) fail(*stored.alpha, "expected no alpha of an expert parameter, found one");
+  const auto fits = parameters_that_fit(options.parameters, without_base_layers(module), all.in, all.out);
+  if (fits.size() != 1)
+    fail(tensor, "expected widths that fit one parameter of ", printable(without_base_layers(module)), " in one way, found ",
+         all.in, " to ", all.out, fits.empty() ? ", which fit none" : ", which fit several",
+         fits.empty() ? "" : "; ExpertParameter::exchanged may tell");
+  const ExpertParameter& parameter = *fits.front().parameter;
+  if (parameter.experts < 1 || all.rank % parameter.experts != 0)
+    fail(tensor, "expected a multiple of ", parameter.experts, " rows, the experts of ", printable(parameter.name),
+         ", found ", all.rank);
+  Adapter<T> group = experts_of(all, fits.front());
+  if (scales.config != nullptr) {
+    if (!scales.config->targets_parameter(parameter.name))
+      fail(tensor, "expected a parameter that the configuration names, found ", printable(parameter.name));
+    group.scale = scales.config->scale_of(parameter.name, group.rank);
+  }
+  return group;
+}
+
 template <class T>
 Adapters<T> read_modules(const StoredAdapters& modules, const Scales& scales, const LoadAdapterOptions& options,
                          std::vector<std::string>& notes) {
@@ -218,6 +257,13 @@ Adapters<T> read_modules(const StoredAdapters& modules, const Scales& scales, co
   for (const auto& [module, stored] : modules) {
     if (stored.parts.empty()) {
       unused(*stored.alpha, options, notes, "expected A and B beside this alpha, found neither");
+      continue;
+    }
+    if (has_parameters(options, without_base_layers(module))) {
+      adapters.push_back(read_parameter<T>(module, stored, scales, options));
+      const std::string& name = adapters.back().module;
+      if (std::any_of(adapters.begin(), adapters.end() - 1, [&](const Adapter<T>& other) { return other.module == name; }))
+        fail(*stored.parts.begin()->second.A, "expected each parameter once, found ", printable(name), " twice");
       continue;
     }
     auto [adapter, rank] = read_parts<T>(module, stored, options);
@@ -238,9 +284,13 @@ Adapters<T> read_modules(const StoredAdapters& modules, const Scales& scales, co
   return adapters;
 }
 
-/// Throws FileError where the configuration names a module of the model for which there is no adapter.
+/// Throws FileError where the configuration names a module of the model for which there is no adapter, or parameters of which
+/// nothing is known.
 inline void check_complete(const PeftConfig& config, const StoredAdapters& modules, const LoadAdapterOptions& options,
                            const std::string& file) {
+  if (config.has_parameters() && options.parameters.empty())
+    throw FileError(message(printable_path(file), ": expected LoRA of linear layers, found adapters of expert parameters ",
+                            "(target_parameters); say what those are with LoadAdapterOptions::parameters"));
   for (const std::string& module : options.modules)
     if (config.targets(module) == true && !modules.contains(module))
       throw FileError(message(printable_path(file), ": expected an adapter of ", printable(module),

@@ -60,6 +60,11 @@ class PeftConfig {
     return layer && std::find(layers_.begin(), layers_.end(), *layer) != layers_.end();
   }
 
+  /// Whether it adapts a parameter of a module, by the parameter's full name.
+  bool targets_parameter(const std::string& name) const { return parameters_.names(name); }
+  /// Whether it adapts any parameters.
+  bool has_parameters() const { return parameters_.given(); }
+
   /// What was not understood and changes nothing that is known.
   const std::vector<std::string>& notes() const { return notes_; }
 
@@ -122,9 +127,9 @@ class PeftConfig {
     else if (name == "modules_to_save") saved_ = strings(name, value);
     else if (name == "layers_pattern") layer_names_ = strings(name, value);
     else if (name == "layers_to_transform") layers(name, value);
-    else if (name == "target_parameters" || name == "trainable_token_indices" || name == "use_qalora" ||
-             name == "alora_invocation_tokens" || name == "layer_replication" || name == "lora_bias" ||
-             name == "use_bdlora" || name == "arrow_config") {
+    else if (name == "target_parameters") parameters_.ends = strings(name, value);
+    else if (name == "trainable_token_indices" || name == "use_qalora" || name == "alora_invocation_tokens" ||
+             name == "layer_replication" || name == "lora_bias" || name == "use_bdlora" || name == "arrow_config") {
       if (is_set(value))
         refuse("expected adapters of linear layers only, found ", printable(name), ", which is not supported");
     } else if (name == "init_lora_weights") {
@@ -247,7 +252,7 @@ class PeftConfig {
   bool seen_ = false, typed_ = false, rslora_ = false, understood_ = true;
   std::optional<double> rank_, alpha_ = 8;
   std::vector<Value> rank_pattern_, alpha_pattern_;
-  Selection targets_, exclude_;
+  Selection targets_, exclude_, parameters_;
   std::vector<std::string> saved_, layer_names_, notes_;
   std::vector<Index> layers_;
 };
