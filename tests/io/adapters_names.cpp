@@ -67,6 +67,12 @@ BOOST_AUTO_TEST_CASE(patterns_match_ends_of_names) {
   check("^to_q", "to_q", true);
   check("^to_q", "blk.to_q", false);
   check("0.to_q", "blk.10.to_q", false);
+  check("to\\_q", "x.to_q", true);
+  check("^to\\.q", "to.q", true);
+  check("^to\\.q", "to_q", false);
+  check("", "a.", true);
+  check("", "a", false);
+  check("^", "", true);
   check("a|b", "x.b", true);
   check("b.*", "a.b.c.d", true);
   check("(.*\\.)?x", "a.b.x", true);

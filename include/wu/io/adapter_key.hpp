@@ -1,5 +1,5 @@
 // How files of adapters spell the names of their tensors: module, matrix, and what stands around them.
-//     base_model.model.  transformer.  diffusion_model.  model.diffusion_model.  unet.  lora_unet_      one of them in front, or none
+//     base_model.model.  transformer.  diffusion_model.  model.diffusion_model.  unet.  lora_unet_      one in front, or none
 //     .lora_A.weight .lora_B.weight                 PEFT, diffusers; an adapter's name may stand before .weight
 //     .lora_down.weight .lora_up.weight .alpha      kohya; .lora_down.0.weight is a part of a layer that was split
 //     .lora.down.weight .lora_linear_layer.down.weight .processor.to_q_lora.down.weight                 older diffusers

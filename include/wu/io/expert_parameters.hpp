@@ -1,9 +1,10 @@
 // PEFT's adapters of parameters that hold all experts of a group (target_parameters). One A and one B serve all of them:
-//     A: (experts * rank, in), an expert's rows one after the other        B: (out, rank * experts), an expert's columns `experts` apart
+//     A: (experts * rank, in)      an expert's rows one after the other
+//     B: (out, rank * experts)     an expert's columns as far apart as there are experts
 // A tensor's name says the module only; where several parameters of a module are adapted, each further one lies a level deeper,
 // "mlp.experts.base_layer". Which is which, and whether in and out are exchanged, the widths must tell.
-// Newer versions of PEFT take a parameter as (experts, out, in) unless its module says otherwise, older ones as (experts, in, out)
-// always; a file of theirs for parameters that are (experts, out, in) has in and out exchanged, and so A and B.
+// Newer versions of PEFT take a parameter as (experts, out, in) unless its module says otherwise, older ones always as
+// (experts, in, out); a file of theirs for parameters that are (experts, out, in) has in and out exchanged, and so A and B.
 // huggingface/peft, tuners/lora/layer.py (ParamWrapper)
 #pragma once
 

@@ -1,5 +1,5 @@
-// Generated tokens as adapters with names, and back. Tokens is a Tokenizer<...>::of<Shape>, flat or rank-anchored; the name of a
-// module is prefix + layer + "." + what the shape calls it: "model.layers." gives "model.layers.0.self_attn.o_proj".
+// Generated tokens as adapters with names, and back. Tokens is a Tokenizer<...>::of<Shape>, flat or rank-anchored; the name of
+// a module is prefix + layer + "." + what the shape calls it: "model.layers." gives "model.layers.0.self_attn.o_proj".
 #pragma once
 
 #include <algorithm>

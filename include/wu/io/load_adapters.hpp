@@ -154,7 +154,7 @@ Adapter<T> read_pair(const std::string& module, const StoredPair& pair, const Lo
           values_of<T>(*pair.B, 1, 0, options)};
 }
 
-/// The parts of a layer that was split, as one; or the layer itself. Its scale is not known yet, and its rank is that of a part.
+/// The parts of a layer that was split, as one; or the layer itself. Its scale is not known yet. Then the rank of a part.
 template <class T>
 std::pair<Adapter<T>, Index> read_parts(const std::string& module, const StoredAdapter& stored,
                                         const LoadAdapterOptions& options) {

@@ -1,5 +1,6 @@
 // Regular expressions out of a file, as far as configurations of adapters use them to name modules. All ways through a pattern
-// are followed at once, so that matching takes at most (letters of the name) x (letters of the pattern) steps, whatever they are.
+// are followed at once, so that matching takes at most (letters of the name) x (letters of the pattern) steps, whatever they
+// are. Files may hold one pattern for each of thousands of modules, so what is just a name is compared as one.
 //     literals   .   \. and other escaped punctuation   \d   [a-z_] [^0-9]   ( | ) (?: | )   * + ?   ^   $
 #pragma once
 
@@ -30,12 +31,17 @@ class NamePattern {
     if (at_ < text_.size()) refuse("no ')' without its '('");
     start_ = all.begin;
     accept_ = all.end;
+    if (plain_) states_.clear();
   }
 
   /// Whether it matches all of the name.
-  bool matches(std::string_view name) const { return run(name, false); }
+  bool matches(std::string_view name) const { return plain_ ? name == letters_ : run(name, false); }
   /// Whether it matches all of the name or all that follows one of its points: ^(.*\.)?(pattern)$
-  bool matches_end(std::string_view name) const { return run(name, true); }
+  bool matches_end(std::string_view name) const {
+    if (!plain_) return run(name, true);
+    if (!name.ends_with(letters_)) return false;
+    return name.size() == letters_.size() || (!anchored_ && name[name.size() - letters_.size() - 1] == '.');
+  }
   /// As it was written.
   const std::string& text() const { return text_; }
 
@@ -68,6 +74,13 @@ class NamePattern {
     return found;
   }
 
+  /// Takes a letter that means something.
+  bool take_special() {
+    plain_ = false;
+    ++at_;
+    return true;
+  }
+
   Fragment alternatives(int depth) {
     if (depth > 20) refuse("at most 20 groups within one another, found more");
     const Fragment any{add(), add()};
@@ -75,7 +88,7 @@ class NamePattern {
       const Fragment one = sequence(depth);
       link(any.begin, one.begin);
       link(one.end, any.end);
-    } while (take('|'));
+    } while (next_is('|') && take_special());
     return any;
   }
 
@@ -94,7 +107,7 @@ class NamePattern {
     const char how = at_ < text_.size() ? text_[at_] : '\0';
     if (how == '{') refuse("no count in braces");
     if (how != '*' && how != '+' && how != '?') return one;
-    ++at_;
+    take_special();
     if (next_is('*') || next_is('+') || next_is('?') || next_is('{')) refuse("one of * + ? only, not two");
     const Fragment all{add(), add()};
     link(all.begin, one.begin);
@@ -109,6 +122,9 @@ class NamePattern {
     if (static_cast<unsigned char>(c) < 0x20 || static_cast<unsigned char>(c) >= 0x7F) refuse("printable ASCII letters");
     if (c == '*' || c == '+' || c == '?' || c == '{' || c == '}' || c == ']')
       refuse("something that can be repeated before it");
+    if (c == '^' && at_ == 0) anchored_ = true;
+    else if (std::string_view("(^$[.").find(c) != std::string_view::npos) plain_ = false;
+    else if (c != '\\') letters_ += c;
     ++at_;
     switch (c) {
       case '(': {
@@ -150,9 +166,10 @@ class NamePattern {
   Letters escaped() {
     if (at_ == text_.size()) refuse("a letter after a backslash");
     const char c = text_[at_];
-    if (c == 'd') return ++at_, range('0', '9');
+    if (c == 'd') return take_special(), range('0', '9');
     const bool punctuation = c > 0x20 && c < 0x7F && !(c >= '0' && c <= '9') && !((c | 0x20) >= 'a' && (c | 0x20) <= 'z');
     if (!punctuation) refuse("\\d or a punctuation mark after a backslash");
+    letters_ += c;
     return ++at_, range(c, c);
   }
 
@@ -210,6 +227,8 @@ class NamePattern {
 
   std::string text_, where_;
   std::size_t at_ = 0;
+  bool plain_ = true, anchored_ = false;  ///< no letter of the pattern means something, but perhaps a '^' in front
+  std::string letters_;                   ///< if it is plain, the name that it matches
   std::vector<State> states_;
   std::size_t start_ = 0, accept_ = 0;
 };

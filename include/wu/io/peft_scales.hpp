@@ -79,10 +79,11 @@ class PeftConfig {
     std::optional<NamePattern> pattern;
     bool given() const { return pattern || !ends.empty(); }
     bool lists(const std::string& module) const { return std::find(ends.begin(), ends.end(), module) != ends.end(); }
-    bool names(const std::string& module) const {
-      return pattern ? pattern->matches(module)
-                     : lists(module) || std::any_of(ends.begin(), ends.end(),
-                                                    [&](const auto& end) { return module.ends_with("." + end); });
+    bool names(std::string_view module) const {
+      if (pattern) return pattern->matches(module);
+      return std::any_of(ends.begin(), ends.end(), [&](std::string_view end) {
+        return module.ends_with(end) && (module.size() == end.size() || module[module.size() - end.size() - 1] == '.');
+      });
     }
   };
 

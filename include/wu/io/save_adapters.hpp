@@ -1,4 +1,4 @@
-// Adapters as files of other programs, which then apply exactly the same update; docs/adapters.md says which program reads what.
+// Adapters as files of other programs, which then apply exactly the same update; docs/adapters.md says which reads what.
 #pragma once
 
 #include <sys/stat.h>  // mkdir
@@ -177,8 +177,8 @@ inline void save_peft_folder(const std::string& path, std::vector<TensorToSave> 
 
 /// Saves adapters whole or not at all: a file at `path`, for peft a folder, which is made if it is not there. Equal input gives
 /// equal bytes. Formats without groups of experts get single experts, as split_experts() makes them. hy-wu has one scale: where
-/// those of the adapters differ, B is multiplied by the rest; diffusers has none, and B is multiplied by all of it. Pass adapters that are not needed any more with std::move: then
-/// no second copy of them is made.
+/// those of the adapters differ, B is multiplied by the rest. diffusers has none: B is multiplied by all of it.
+/// Pass adapters that are not needed any more with std::move: then no second copy of them is made.
 /// Throws FileError where the file cannot be written or a name or number does not fit the format, and what check_adapters() and
 /// split_experts() throw.
 template <class T>
