@@ -1,7 +1,6 @@
 #include "inspect/adapters.hpp"
 
 #include <algorithm>
-#include <array>
 #include <cmath>
 #include <cstddef>
 #include <map>
@@ -12,57 +11,22 @@
 
 #include "inspect/text.hpp"
 #include "inspect/values.hpp"
+#include "wu/io/adapter_key.hpp"
+#include "wu/io/peft_scales.hpp"
 #include "wu/io/safetensors.hpp"
 
 namespace inspect {
 namespace {
 
+using wu::io::AdapterKey;
+using wu::io::AdapterRole;
 using wu::io::Json;
+using wu::io::PeftConfig;
 using wu::io::shape_text;
 using wu::io::StoredTensor;
 using Shape = std::vector<std::int64_t>;
 
 constexpr std::int64_t largest_rank = 4096;  // beyond, it is hardly an adapter, and the (rank, rank) problem takes minutes
-
-// ---- names ----------------------------------------------------------------------------------------------------------
-
-enum class Role : std::uint8_t { down, up, alpha };
-
-/// "blk.0.lora_A.default.weight" is module "blk.0", the adapter "default" of it, role down, with ".weight".
-struct Name {
-  std::string module, variant;
-  Role role = Role::down;
-  bool weight = false;
-};
-
-std::optional<Name> split(std::string_view text) {
-  struct Marker {
-    std::string_view text;
-    Role role;
-  };
-  constexpr std::array<Marker, 7> markers{{{".lora_A", Role::down},
-                                           {".lora_B", Role::up},
-                                           {".lora_down", Role::down},
-                                           {".lora_up", Role::up},
-                                           {".lora_embedding_A", Role::down},
-                                           {".lora_embedding_B", Role::up},
-                                           {".alpha", Role::alpha}}};
-  const Marker* found = nullptr;
-  std::size_t at = 0;
-  for (const Marker& marker : markers) {
-    const std::size_t here = text.rfind(marker.text);
-    if (here == text.npos || (found != nullptr && here < at)) continue;
-    const std::size_t end = here + marker.text.size();
-    if (end == text.size() || text[end] == '.') found = &marker, at = here;
-  }
-  if (found == nullptr) return std::nullopt;
-  std::string_view rest = text.substr(at + found->text.size());
-  Name name{std::string(text.substr(0, at)), "", found->role, rest.ends_with(".weight")};
-  if (name.weight) rest.remove_suffix(7);
-  if (rest.ends_with(".bias") || (name.role == Role::alpha && !rest.empty())) return std::nullopt;
-  if (!rest.empty()) name.variant = rest.substr(1);
-  return name;
-}
 
 // ---- scale ----------------------------------------------------------------------------------------------------------
 
@@ -74,43 +38,47 @@ std::optional<double> scalar(const StoredTensor& tensor) {
   return value;
 }
 
-/// What the file as a whole says about scale.
+/// What the file as a whole says about scale, as wu::io::load_adapters() would understand it.
 class Scales {
  public:
   explicit Scales(const Source& source) {
+    const auto& metadata = source.checkpoint.metadata();
+    const std::string key = "lora_adapter_metadata";
     if (source.adapter_config) {
-      const Json& config = *source.adapter_config;
-      const Json* alpha = config.find("lora_alpha");
-      const Json* rooted = config.find("use_rslora");
-      alpha_ = alpha == nullptr ? 8 : alpha->number().value_or(NAN);
-      rooted_ = rooted != nullptr && rooted->boolean;
-      if (!std::isfinite(*alpha_))
-        throw wu::FileError(
-            wu::message("adapter_config.json: expected a number as \"lora_alpha\", found ", alpha->describe()));
-      where_ = rooted_ ? "lora_alpha / sqrt(rank), lora_alpha from adapter_config.json"
-                       : "lora_alpha / rank, lora_alpha from adapter_config.json";
+      configs_.emplace("", PeftConfig(*source.adapter_config, "", "adapter_config.json"));
+      where_ = "what adapter_config.json says";
+    } else if (const auto text = metadata.find(key); text != metadata.end()) {
+      json_ = wu::io::parse_json(text->second, key);
+      where_ = "what the metadata \"" + key + "\" says";
     } else if (const StoredTensor* whole = source.checkpoint.find("scale")) {
       whole_ = scalar(*whole);
       if (whole_) where_ = "the tensor \"scale\"";
     }
   }
 
-  double of(std::int64_t rank, std::optional<double> alpha) {
-    const auto r = static_cast<double>(rank);
+  /// Throws wu::FileError where a configuration contradicts the file.
+  double of(const AdapterKey& key, std::int64_t rank, std::optional<double> alpha) {
+    if (json_ && !configs_.contains(key.prefix))
+      configs_.emplace(key.prefix, PeftConfig(*json_, key.prefix, "lora_adapter_metadata"));
+    const auto config = configs_.find(json_ ? key.prefix : "");
+    if (config != configs_.end()) {
+      if (alpha) throw wu::FileError("expected scales from the configuration only, found an alpha too");
+      return config->second.scale_of(key.module, rank);
+    }
     if (alpha) {
       some_alpha_ = true;
-      return *alpha == 0 ? 1 : *alpha / r;  // 0 is how some programs write that there is none
+      return *alpha == 0 ? 1 : *alpha / static_cast<double>(rank);  // 0 is how some programs write that there is none
     }
-    if (whole_) return *whole_;
-    if (alpha_) return *alpha_ / (rooted_ ? std::sqrt(r) : r);
-    return 1;
+    return whole_.value_or(1);
   }
 
   std::string where() const { return some_alpha_ ? "alpha / rank, alpha from the file" : where_; }
 
  private:
-  std::optional<double> alpha_, whole_;
-  bool rooted_ = false, some_alpha_ = false;
+  std::map<std::string, PeftConfig> configs_;  ///< by the prefix of names
+  std::optional<Json> json_;
+  std::optional<double> whole_;
+  bool some_alpha_ = false;
   std::string where_ = "1, for the file says nothing about it";
 };
 
@@ -128,27 +96,47 @@ std::int64_t product(std::span<const std::int64_t> extents) {
   return n;
 }
 
+/// Throws wu::FileError unless both are there, once, and are numbers.
+void check_pair(const StoredTensor* down, const StoredTensor* up, bool twice) {
+  const auto fail = [](const auto&... what) { throw wu::FileError(wu::message(what...)); };
+  if (twice) fail("expected one A and one B, found two of a kind");
+  if (up == nullptr) fail("expected A and B, found A alone");
+  if (down == nullptr) fail("expected A and B, found B alone");
+  if (!wu::io::is_number(down->dtype) || !wu::io::is_number(up->dtype))
+    fail("expected types that can be read as numbers, found A of ", name_of(down->dtype), " and B of ", name_of(up->dtype));
+}
+
+/// Throws wu::FileError for what is no alpha.
+double alpha_of(const StoredTensor& tensor) {
+  const std::optional<double> value = scalar(tensor);
+  if (!value || !std::isfinite(*value) || *value < 0)
+    throw wu::FileError("expected one number from 0 on as alpha, found another");
+  return *value;
+}
+
 /// Names with ".weight" are layers' own, A (rank, in, ...) and B (out, rank, 1 ...), the further axes a convolution's; names
-/// without may have axes in front, batch and experts.
-std::optional<Factors> factors_of(const Shape& a, const Shape& b, bool weight) {
-  if (a.size() < 2 || b.size() < 2) return std::nullopt;
+/// without may have axes in front, batch and experts. Throws wu::FileError where the shapes do not go together.
+Factors factors_of(const Shape& a, const Shape& b, bool weight) {
+  const auto fail = [&] {
+    throw wu::FileError(
+        wu::message("expected A (rank, in) and B (out, rank), found ", shape_text(a), " and ", shape_text(b)));
+  };
+  if (a.size() < 2 || b.size() < 2) fail();
   Factors f;
   std::int64_t rank_of_b = 0;
   if (weight) {
-    f.rank = a[0];
-    f.in = product(std::span(a).subspan(1));
-    f.out = b[0];
+    f = {{}, a[0], product(std::span(a).subspan(1)), b[0]};
     rank_of_b = b[1];
-    if (product(std::span(b).subspan(2)) != 1) return std::nullopt;
+    if (product(std::span(b).subspan(2)) != 1) fail();
   } else {
-    f.lead.assign(a.begin(), a.end() - 2);
-    if (f.lead != Shape(b.begin(), b.end() - 2)) return std::nullopt;
-    f.rank = a[a.size() - 2];
-    f.in = a.back();
-    f.out = b[b.size() - 2];
+    f = {Shape(a.begin(), a.end() - 2), a[a.size() - 2], a.back(), b[b.size() - 2]};
     rank_of_b = b.back();
+    if (f.lead != Shape(b.begin(), b.end() - 2)) fail();
   }
-  return rank_of_b == f.rank && f.rank > 0 && f.in > 0 && f.out > 0 ? std::optional(f) : std::nullopt;
+  if (rank_of_b != f.rank || f.rank < 1 || f.in < 1 || f.out < 1) fail();
+  if (f.rank > largest_rank)
+    throw wu::FileError(wu::message("expected a rank of at most ", largest_rank, ", found ", f.rank));
+  return f;
 }
 
 /// Matrix k of `rows` x `columns` in a tensor that holds several.
@@ -177,66 +165,62 @@ std::string place(const Shape& extents, std::int64_t k) {
 
 AdapterReport measure_adapters(const Source& source) {
   struct Pair {
+    AdapterKey key;
     const StoredTensor *down = nullptr, *up = nullptr;
     bool weight = false, twice = false;
   };
-  const auto by_number = [](const auto& a, const auto& b) {
-    if (a.first != b.first) return comes_before(a.first, b.first);
-    return comes_before(a.second, b.second);
+  struct ByNumber {
+    bool operator()(const std::string& a, const std::string& b) const { return comes_before(a, b); }
   };
-  std::map<std::pair<std::string, std::string>, Pair, decltype(by_number)> pairs(by_number);
+  std::map<std::string, Pair, ByNumber> pairs;
   std::map<std::string, const StoredTensor*> alphas;
+  std::map<std::string_view, std::vector<std::string>> unsupported;
   for (const StoredTensor& tensor : source.checkpoint.tensors()) {
-    std::optional<Name> name = split(tensor.name);
-    if (!name) continue;
-    if (name->role == Role::alpha) {
-      alphas[name->module] = &tensor;
+    const std::optional<AdapterKey> key = wu::io::parse_adapter_key(tensor.name);
+    if (!key) {
+      const std::string_view kind = wu::io::unsupported_adapter_kind(tensor.name);
+      if (!kind.empty()) unsupported[kind].push_back(tensor.name);
       continue;
     }
-    Pair& pair = pairs[{name->module, name->variant}];
-    const StoredTensor*& slot = name->role == Role::down ? pair.down : pair.up;
+    const std::string name = key->prefix + key->module;
+    if (key->role == AdapterRole::alpha) {
+      alphas[name] = &tensor;
+      continue;
+    }
+    Pair& pair = pairs[name + (key->part < 0 ? "" : " (part " + std::to_string(key->part) + ")")];
+    pair.key = *key;
+    const StoredTensor*& slot = key->role == AdapterRole::A ? pair.down : pair.up;
     pair.twice = pair.twice || slot != nullptr;
-    pair.weight = pair.weight || name->weight;
+    pair.weight = pair.weight || tensor.name.ends_with(".weight");
     slot = &tensor;
   }
 
   AdapterReport report;
   if (pairs.empty()) return report;
-  Scales scales(source);
-  for (const auto& [key, pair] : pairs) {
-    const std::string name = key.first + (key.second.empty() ? "" : " (" + key.second + ")");
-    const auto skip = [&](const auto&... why) { report.not_measured.push_back({name, wu::message(why...)}); };
-    if (pair.twice) skip("expected one A and one B, found two of a kind");
-    else if (pair.up == nullptr) skip("expected A and B, found A alone");
-    else if (pair.down == nullptr) skip("expected A and B, found B alone");
-    else if (!wu::io::is_number(pair.down->dtype) || !wu::io::is_number(pair.up->dtype)) {
-      skip("expected types that can be read as numbers, found A of ", name_of(pair.down->dtype), " and B of ",
-           name_of(pair.up->dtype));
-    } else {
-      const auto factors = factors_of(pair.down->shape, pair.up->shape, pair.weight);
-      const auto alpha = alphas.find(key.first);
-      const std::optional<double> value = alpha == alphas.end() ? std::nullopt : scalar(*alpha->second);
-      if (!factors) {
-        skip("expected A (rank, in) and B (out, rank), found ", shape_text(pair.down->shape), " and ",
-             shape_text(pair.up->shape));
-      } else if (factors->rank > largest_rank) {
-        skip("expected a rank of at most ", largest_rank, ", found ", factors->rank);
-      } else if (alpha != alphas.end() && !(value && std::isfinite(*value) && *value >= 0)) {
-        skip("expected one number from 0 on as alpha, found another");
-      } else {
-        const double scale = scales.of(factors->rank, value);
-        for (std::int64_t k = 0; k < product(factors->lead); ++k) {
-          Module module{name + place(factors->lead, k), factors->rank, factors->in, factors->out, scale, {}, true};
-          const auto a = matrix(*pair.down, k, factors->rank, factors->in);
-          const auto b = matrix(*pair.up, k, factors->out, factors->rank);
+  try {
+    Scales scales(source);
+    for (const auto& [name, pair] : pairs) {
+      const auto alpha = alphas.find(pair.key.prefix + pair.key.module);
+      try {
+        check_pair(pair.down, pair.up, pair.twice);
+        const Factors factors = factors_of(pair.down->shape, pair.up->shape, pair.weight);
+        const auto value = alpha == alphas.end() ? std::nullopt : std::optional(alpha_of(*alpha->second));
+        const double scale = scales.of(pair.key, factors.rank, value);
+        for (std::int64_t k = 0; k < product(factors.lead); ++k) {
+          Module module{name + place(factors.lead, k), factors.rank, factors.in, factors.out, scale, {}, true};
+          const auto a = matrix(*pair.down, k, factors.rank, factors.in);
+          const auto b = matrix(*pair.up, k, factors.out, factors.rank);
           module.finite = all_finite(a) && all_finite(b) && std::isfinite(scale);
-          if (module.finite) module.update = update_of(a, b, factors->rank, scale);
+          if (module.finite) module.update = update_of(a, b, factors.rank, scale);
           report.modules.push_back(std::move(module));
         }
-      }
+      } catch (const wu::Error& e) { report.not_measured.push_back({name, e.what()}); }
     }
-  }
-  report.scale_from = scales.where();
+    report.scale_from = scales.where();
+  } catch (const wu::Error& e) { report.not_measured.push_back({"all of them", e.what()}); }
+  for (const auto& [kind, names] : unsupported)
+    report.not_measured.push_back(
+        {names.front() + (names.size() == 1 ? "" : " and " + grouped(names.size() - 1) + " more"), std::string(kind)});
   return report;
 }
 

@@ -1,5 +1,5 @@
-// Adapters in a file, found by the names of their tensors: pairs lora_A and lora_B (PEFT, diffusers, HY-WU) or lora_down and
-// lora_up (kohya), with alpha where the file has it.
+// Adapters in a file, found by the names of their tensors, with the scale that wu::io::load_adapters() would give them. Unlike it,
+// this reads one pair at a time, goes on after what it cannot measure, and takes convolutions and batches too.
 #pragma once
 
 #include <cstdint>
@@ -20,6 +20,7 @@ struct Module {
   bool finite = true;  ///< otherwise update is empty
 };
 
+/// A module, or a tensor that is part of no pair, and the reason.
 struct NotMeasured {
   std::string module, why;
 };
@@ -32,7 +33,7 @@ struct AdapterReport {
   bool empty() const { return modules.empty() && not_measured.empty(); }
 };
 
-/// Measures every pair. Empty for a file without adapters. Throws wu::FileError where adapter_config.json makes no sense.
+/// Measures every pair that can be, and says why the others cannot. Empty for a file without adapters.
 AdapterReport measure_adapters(const Source& source);
 
 }  // namespace inspect

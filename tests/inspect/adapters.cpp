@@ -87,12 +87,13 @@ BOOST_AUTO_TEST_CASE(every_spelling_is_known) {
        tensor_to_save("conv.lora_up.weight", {5, 3, 1, 1}, B)});
   const Json json = json_of(file);
   check_module(json, "base_model.model.peft", update, 1);
-  check_module(json, "named (default)", update, 1);
+  check_module(json, "named", update, 1);
   check_module(json, "lora_unet_kohya", update, 4);
   check_module(json, "zero", update, 1);
   check_module(json, "conv", as_matrix(B, 5) * as_matrix(kernel, 3), 1);
   BOOST_TEST(at(json, "adapters", "modules").elements.size() == 5u);
-  BOOST_TEST(at(json, "adapters", "not_measured").elements.empty());
+  BOOST_TEST(at(json, "adapters", "not_measured").elements.size() == 1u);
+  BOOST_TEST(why_not(json, "base_model.model.peft.lora_B.bias") == "a bias of the adapter");
   BOOST_TEST(at(json, "adapters", "scale_from").text == "alpha / rank, alpha from the file");
   const std::string table = table_of(file);
   BOOST_TEST((table.find("eff. rank") != std::string::npos), table);
@@ -125,10 +126,27 @@ BOOST_AUTO_TEST_CASE(peft_says_alpha_in_its_configuration) {
     check_module(json_of(path), "m", update, 2);
   config(R"({"peft_type": "LORA", "r": 3, "lora_alpha": 6, "use_rslora": true})");
   check_module(json_of(scratch.folder), "m", update, 6 / std::sqrt(3.));
+  config(R"({"peft_type": "LORA", "r": 8, "lora_alpha": 6, "rank_pattern": {"m": 3}, "alpha_pattern": {"m": 9}})");
+  check_module(json_of(scratch.folder), "m", update, 3);
+  // What the configuration contradicts is not measured; a configuration that is no JSON is a broken file.
+  const auto says = [](const std::string& why, const std::string& phrase) {
+    BOOST_TEST((why.find(phrase) != std::string::npos), why);
+  };
+  config(R"({"peft_type": "LORA", "r": 4, "lora_alpha": 6})");
+  says(why_not(json_of(scratch.folder), "m"), "expected rank 4 of \"m\", as the configuration says, found 3");
   config(R"({"peft_type": "LORA", "r": 3, "lora_alpha": "six"})");
-  check_refused(wu_inspect({scratch.folder.string()}), "lora_alpha");
+  says(why_not(json_of(scratch.folder), "all of them"), "lora_alpha");
   config("{");
   check_refused(wu_inspect({scratch.folder.string()}), "adapter_config.json");
+}
+
+BOOST_AUTO_TEST_CASE(diffusers_says_alpha_in_the_metadata) {
+  const Scratch scratch;
+  save_safetensors(
+      (scratch / "pytorch_lora_weights.safetensors").string(),
+      {tensor_to_save("transformer.m.lora_A.weight", {3, 7}, A), tensor_to_save("transformer.m.lora_B.weight", {5, 3}, B)},
+      {{"lora_adapter_metadata", R"({"transformer.r": 3, "transformer.lora_alpha": 12})"}});
+  check_module(json_of(scratch.folder), "transformer.m", update, 4);
 }
 
 BOOST_AUTO_TEST_CASE(effective_rank_counts_directions) {
