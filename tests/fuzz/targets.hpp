@@ -16,6 +16,7 @@
 #include "wu/io/checkpoint.hpp"
 #include "wu/io/generator_config.hpp"
 #include "wu/io/json.hpp"
+#include "wu/io/load_adapters.hpp"
 #include "wu/io/safetensors.hpp"
 
 namespace wu::fuzz {
@@ -78,9 +79,21 @@ inline void read_file(std::string_view bytes) {
   });
 }
 
+/// Opens the bytes as adapters, with every rule and with fewer. What is accepted fits together.
+inline void read_adapters(std::string_view bytes) {
+  for (const bool strict : {true, false})
+    answer([&] {
+      const auto loaded = io::read_adapters<float>(std::as_bytes(std::span(bytes)), "x.safetensors",
+                                                   {.allow_non_finite = !strict, .allow_unused = !strict});
+      io::check_adapters(loaded.adapters);
+      for (const std::string& note : loaded.notes) expect(is_harmless(note), "a note that is not safe to print");
+    });
+}
+
 /// The bytes as they are; and with the length of the header put right, for nobody would guess it: up to the last brace.
 inline void safetensors(std::string_view bytes) {
   read_file(bytes);
+  read_adapters(bytes);
   if (bytes.size() < 8) return;
   const std::size_t brace = bytes.substr(8).rfind('}');
   if (brace == std::string_view::npos) return;
@@ -88,6 +101,7 @@ inline void safetensors(std::string_view bytes) {
   const std::uint64_t length = brace + 1;
   std::memcpy(whole.data(), &length, 8);
   read_file(whole);
+  read_adapters(whole);
 }
 
 // ---- JSON -----------------------------------------------------------------------------------------------------------

@@ -73,6 +73,31 @@ one("packed", "valid", dtype="F4", shape="[2,4]")
 nan = '{"nan":{"dtype":"F32","shape":[2],"data_offsets":[0,8]}}'
 put("not_finite.safetensors", raw(len(nan), nan, struct.pack("<ff", float("nan"), float("inf"))), "valid")
 
+heading("valid adapters, from which the fuzzer goes on")
+
+
+def adapter(name, metadata="", **shapes):
+    """Tensors of U8 by name and shape."""
+    entries, at = [metadata] if metadata else [], 0
+    for tensor, shape in shapes.items():
+        size = 1
+        for extent in shape:
+            size *= extent
+        entries.append(entry(tensor, shape=json.dumps(shape), offsets=f"[{at},{at + size}]"))
+        at += size
+    tensors(name, "valid", *entries, size=at)
+
+
+adapter("adapter_diffusers", '"__metadata__":{"lora_adapter_metadata":"{\\"transformer.r\\":2,\\"transformer.lora_alpha\\":4,'
+        '\\"transformer.rank_pattern\\":{\\"^a\\\\\\\\.b\\":2}}"}',
+        **{"transformer.a.b.lora_A.weight": [2, 3], "transformer.a.b.lora_B.weight": [4, 2]})
+adapter("adapter_kohya", **{"lora_unet_a_b.lora_down.weight": [2, 3, 1, 1], "lora_unet_a_b.lora_up.weight": [4, 2, 1, 1],
+                            "lora_unet_a_b.alpha": []})
+adapter("adapter_split", **{"diffusion_model.a.lora_down.0.weight": [2, 3], "diffusion_model.a.lora_up.0.weight": [4, 2],
+                            "diffusion_model.a.lora_down.1.weight": [2, 3], "diffusion_model.a.lora_up.1.weight": [4, 2]})
+adapter("adapter_hy_wu", **{"model.layers.0.q.lora_A": [1, 2, 3], "model.layers.0.q.lora_B": [1, 4, 2],
+                            "model.layers.0.w1.lora_A": [1, 2, 2, 3], "model.layers.0.w1.lora_B": [1, 2, 4, 2], "scale": []})
+
 heading("1: the length and the file's size")
 put("empty_file.safetensors", b"", "the file is empty")
 put("seven_bytes.safetensors", b"\2\0\0\0\0\0\0", "at least 8 bytes, found 7")
