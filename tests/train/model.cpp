@@ -1,12 +1,15 @@
 // train/model.hpp: a trained module, its file, and the adapters that it writes.
 #include <boost/test/unit_test.hpp>
 
+#include <algorithm>
 #include <cstring>
 #include <limits>
+#include <utility>
 
 #include "io/support.hpp"
 #include "support/gradient_check.hpp"
 #include "wu/generator/generator.hpp"
+#include "wu/io/mapped_parameters.hpp"
 #include "wu/train/model.hpp"
 
 namespace {
@@ -53,6 +56,29 @@ BOOST_AUTO_TEST_CASE(a_model_that_was_saved_and_loaded_writes_the_same_adapters)
   BOOST_CHECK(same_bits(loaded.forward(ctx, condition).span(), written.span()));  // the workspace's second use
   BOOST_CHECK_EQUAL(io::SafeTensors::open(path).metadata().at("what"), "a generator");
   BOOST_CHECK(same_bits(Model<Writer, float>::load(folder.path()).weights.flat(), model.weights.flat()));
+}
+
+BOOST_AUTO_TEST_CASE(weights_that_stay_in_their_file_write_the_same_adapters) {
+  const test::Folder folder;
+  reference ctx;
+  Workspace ws;
+  const auto check = [&]<class T>(const Weights<Writer, T>& weights) {
+    io::save_safetensors(folder / "model.safetensors", io::to_tensors(weights.view()));
+    const auto mapped =
+        io::map_parameters<typename Writer::template Parameters<const T>>(io::Checkpoint::open(folder.path()));
+    BOOST_TEST(mapped.copied_bytes() == 0u);
+    Tensor<T, dyn, dyn, 5> condition(3, 2);
+    fill_normal(condition.view(), 1, "condition", 1);
+    Tokens::Owned<T> in_memory(3), from_file(3);
+    Writer::template forward<T>(ctx, ws, in_memory, condition, weights.view());
+    Writer::template forward<T>(ctx, ws, from_file, condition, mapped.view());
+    BOOST_CHECK(std::memcmp(in_memory.data(), from_file.data(), in_memory.span().size_bytes()) == 0);
+  };
+  const Weights<Writer, float> weights = random_generator();
+  Weights<Writer, bfloat16> rounded;
+  std::copy(weights.flat().begin(), weights.flat().end(), rounded.flat().begin());
+  check(weights);
+  check(std::as_const(rounded));
 }
 
 BOOST_AUTO_TEST_CASE(one_requests_adapters_have_a_file_too) {
