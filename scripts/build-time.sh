@@ -75,7 +75,7 @@ table() {
     header+=" $compiler $("$compiler" -dumpfullversion 2>/dev/null || "$compiler" -dumpversion) | |" rule+=' --: | --: |'
   done
   printf '%s\n%s\n' "$header" "$rule"
-  for umbrella in core/core ops/ops io/io nn/nn generator/generator condition/condition diffusion/diffusion backbone/backbone \
+  for umbrella in core/core ops/ops io/io io/adapters nn/nn generator/generator condition/condition diffusion/diffusion backbone/backbone \
       train/train cpu/cpu wu; do
     [[ -f $source/include/wu/$umbrella.hpp ]] || continue
     echo "#include \"wu/$umbrella.hpp\"" >"$work/include.cpp"
