@@ -43,6 +43,12 @@ BOOST_AUTO_TEST_CASE(numbers_beyond_their_type_are_none) {
   BOOST_CHECK_EQUAL(all.elements[3].whole().value(), 0);
 }
 
+BOOST_AUTO_TEST_CASE(messages_stay_short_whatever_a_value_is) {
+  BOOST_TEST(parse_json("16", "x.json").describe() == "\"16\"");
+  for (const std::string& text : {std::string(100'000, '7'), '"' + std::string(100'000, 'x') + '"'})
+    BOOST_TEST(parse_json(text, "x.json").describe().size() < 300u);
+}
+
 BOOST_AUTO_TEST_CASE(what_is_not_json_is_refused) {
   const auto says = [](const std::string& text, const std::string& phrase) {
     WU_CHECK_FILE_ERROR(parse_json(text, "x.json"), phrase);

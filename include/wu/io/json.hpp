@@ -56,7 +56,7 @@ struct Json {
     switch (kind) {
       case Kind::null: return "null";
       case Kind::boolean: return boolean ? "true" : "false";
-      case Kind::number: return printable_path(text);
+      case Kind::number: return printable(text);
       case Kind::string: return printable(text);
       case Kind::array: return "an array";
       case Kind::object: return "an object";
