@@ -28,7 +28,7 @@ using generate::Options;
 
 /// The shape's tokens in another layout. Their number is the same where the token width divides every adapted width.
 template <Layout L>
-using TokensIn = Tokenizer<Network::r, Network::d, L>::template of<Shape::Layers>;
+using TokensIn = typename Tokenizer<Network::r, Network::d, L>::template of<Shape::Layers>;
 constexpr bool has_rank_anchored = Shape::Layers::gcd_width % Network::d == 0;
 
 constexpr io::GeneratorVariant variant =
