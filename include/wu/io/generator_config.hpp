@@ -69,8 +69,10 @@ struct ReadGeneratorConfig {
 
 /// The largest file that is read as a configuration, in bytes.
 inline constexpr std::size_t generator_config_limit = std::size_t{1} << 20;
-/// The most adapted modules and the most blocks: types that list more take compilers too long.
-inline constexpr std::int64_t generator_module_limit = 256, generator_block_limit = 1024;
+/// The most adapted modules: a type that lists more takes compilers too long.
+inline constexpr std::int64_t generator_module_limit = 256;
+/// The most blocks, for the same reason.
+inline constexpr std::int64_t generator_block_limit = 1024;
 
 namespace detail {
 
