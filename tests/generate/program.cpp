@@ -22,13 +22,12 @@ std::string quoted(const std::string& word) {
 
 std::vector<Fixture> all_fixtures() {
   std::vector<Fixture> all;
-  for (const char* set : {"generator", "generate"}) {
-    const fs::path folder = fs::path(WU_TEST_DATA) / set;
-    if (!fs::exists(folder)) continue;
-    for (const auto& entry : fs::directory_iterator(folder))
-      if (fs::exists(entry.path() / "config.json")) all.push_back({entry.path()});
+  std::string_view folders = WU_GENERATE_FIXTURES;
+  while (!folders.empty()) {
+    const std::size_t end = std::min(folders.find('|'), folders.size());
+    all.push_back({fs::path(folders.substr(0, end))});
+    folders.remove_prefix(std::min(end + 1, folders.size()));
   }
-  std::sort(all.begin(), all.end(), [](const Fixture& a, const Fixture& b) { return a.folder < b.folder; });
   return all;
 }
 

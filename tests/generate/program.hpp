@@ -27,6 +27,7 @@ struct Fixture {
 };
 /// The one of that name.
 Fixture fixture(const std::string& name);
+/// All that have a program.
 std::vector<Fixture> all_fixtures();
 
 using Arguments = std::vector<std::string>;
