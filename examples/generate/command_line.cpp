@@ -21,7 +21,8 @@ namespace {
 std::string clock_text(double seconds) {
   const long s = std::lround(seconds);
   char text[32];
-  std::snprintf(text, sizeof text, "%ld:%02ld", s / 60, s % 60);
+  if (s < 3600) std::snprintf(text, sizeof text, "%ld:%02ld", s / 60, s % 60);
+  else std::snprintf(text, sizeof text, "%ld:%02ld:%02ld", s / 3600, s / 60 % 60, s % 60);
   return text;
 }
 
