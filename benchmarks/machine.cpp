@@ -6,6 +6,7 @@
 namespace {
 
 using namespace wu::bench;
+using wu::bfloat16;
 
 template <class T, class Peak>
 void add_peak(const std::string& name, Work work) {
