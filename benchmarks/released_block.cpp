@@ -33,13 +33,14 @@ double peak_mebibytes() {
 void add_block(int threads) {
   const auto measure = [=](benchmark::State& state) {
     static constexpr StreamPlan plan = stream_plan<Model, bfloat16>(1, length);
+    const cpu::StreamScratch scratch = cpu::stream_scratch<Model, bfloat16>(length, threads);
     double before = 0;
     run<bfloat16>(state, threads, {plan.operations, 0}, [&](Fixture& f) {
       const auto p = f.weights<Model, bfloat16>().frozen();
       const auto tokens = f.output<bfloat16, dyn, Model::n, Model::h, Model::r, Model::d>(1);
       const auto condition = f.input<bfloat16, dyn, dyn, Model::input>(1, length);
       before = peak_mebibytes();  // weights, tokens and condition are there
-      return [=, &f, ws = std::make_shared<Workspace>(plan.workspace())] {
+      return [=, &f, ws = std::make_shared<Workspace>(plan.workspace() + scratch.attention)] {
         generate_tokens<Model, bfloat16>(f.ctx, *ws, tokens, condition, p);
       };
     });
