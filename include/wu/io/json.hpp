@@ -51,12 +51,12 @@ struct Json {
     if (error != std::errc() || end != text.data() + text.size()) return std::nullopt;
     return value;
   }
-  /// What it is, for messages: "16", "\"a name\"", "an array".
+  /// What it is, for messages: true, an array; numbers and strings in quotes and shortened, for they may be of any length.
   std::string describe() const {
     switch (kind) {
       case Kind::null: return "null";
       case Kind::boolean: return boolean ? "true" : "false";
-      case Kind::number: return printable(text);
+      case Kind::number:
       case Kind::string: return printable(text);
       case Kind::array: return "an array";
       case Kind::object: return "an object";
