@@ -6,12 +6,12 @@ usage() {
   cat <<'TEXT'
 usage: scripts/lint.sh [--fix] [--all] [FILE...]
   --fix       only: write every file as clang-format would have it
-  --all       clang-tidy also over tests/ and benchmarks/, which takes many minutes
+  --all       warnings also of tests/, and clang-tidy also over tests/ and benchmarks/, which takes many minutes
   FILE        the format of these files, and warnings and clang-tidy of those of them that are sources; not every header
   -h, --help  this text
 Checks three things, and none may find anything:
   format      clang-format 19 with .clang-format
-  warnings    clang++ over every header alone and every source, each warning an error
+  warnings    clang++ over every header alone and every source but the tests', each warning an error
   clang-tidy  clang-tidy 19 with .clang-tidy over all headers together and over the examples
 The exit status is 0 if nothing was found, 1 if something was, 2 for a wrong argument. CMAKE_BUILD_PARALLEL_LEVEL says how
 many jobs run at a time; one for each processor if unset.
@@ -72,6 +72,7 @@ warnings() {
   return 1
 }
 export -f warnings
+[[ ! $everything || $all ]] || mapfile -t sources < <(printf '%s\n' "${sources[@]}" | grep -v '^tests/')
 echo "---- warnings: ${#sources[@]} sources${everything:+ and every header alone}"
 if [[ $everything ]]; then cmake --build build/lint --target wu_headers_alone >build/lint/headers.log || { cat build/lint/headers.log; failed+=('headers alone'); }; fi
 ((${#sources[@]} == 0)) || each warnings "${sources[@]}" || failed+=(warnings)
@@ -84,7 +85,7 @@ tidy() {
 }
 export -f tidy
 if [[ $everything ]]; then
-  [[ $all ]] || mapfile -t sources < <(printf '%s\n' "${sources[@]}" | grep -v -e '^tests/' -e '^benchmarks/')
+  [[ $all ]] || mapfile -t sources < <(printf '%s\n' "${sources[@]}" | grep -v '^benchmarks/')
   mapfile -t sources < <(printf '%s\n' "${sources[@]}" | grep -v '^tests/arrays/')  # xtensor 0.24 does not compile with clang 19
   sources=(build/lint/tests/headers/odr-forward.cpp "${sources[@]}")  # this one includes every header
 fi
