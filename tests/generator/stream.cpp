@@ -90,14 +90,16 @@ void check(auto& ctx, Index batch, double tolerance) {
   }
 }
 
-/// Slabs of part of a layer, of one layer, of some, and of everything.
-template <class G>
+/// Slabs of part of a layer and of some layers; one token at a time, one layer, and everything besides where `all`.
+template <class G, bool all = false>
 void check_slabs(auto& ctx, Index batch) {
-  check<1, G, double>(ctx, batch, 1e-12);
   check<7, G, double>(ctx, batch, 1e-12);
-  check<20, G, double>(ctx, batch, 1e-12);
   check<41, G, double>(ctx, batch, 1e-12);
-  check<default_slab_rows, G, double>(ctx, batch, 1e-12);
+  if constexpr (all) {
+    check<1, G, double>(ctx, batch, 1e-12);
+    check<20, G, double>(ctx, batch, 1e-12);
+    check<default_slab_rows, G, double>(ctx, batch, 1e-12);
+  }
 }
 
 }  // namespace
@@ -106,8 +108,8 @@ BOOST_AUTO_TEST_SUITE(stream)
 
 BOOST_AUTO_TEST_CASE(released_order) {
   reference slow;
-  check_slabs<Released>(slow, 1);
-  check_slabs<Released>(slow, 3);
+  check_slabs<Released, true>(slow, 1);
+  check_slabs<Released, true>(slow, 3);
   cpu::Context fast({.threads = 2});
   check_slabs<Released>(fast, 2);
 }
