@@ -5,6 +5,7 @@
 
 #include "wu/benchmark/measure.hpp"
 #include "wu/cpu/cpu.hpp"
+#include "wu/generator/shapes.hpp"
 #include "wu/generator/stream.hpp"
 
 namespace {
@@ -12,13 +13,7 @@ namespace {
 using namespace wu;
 using namespace wu::bench;
 
-/// The published mapping on two layers.
-using Shape = AdaptedLayers<
-    2, Adapted<"self_attn.qkv_proj", 4096, 6144>, Adapted<"self_attn.o_proj", 4096, 4096>,
-    Adapted<"mlp.shared_mlp.gate_and_up_proj", 4096, 6144>, Adapted<"mlp.shared_mlp.down_proj", 3072, 4096>,
-    AdaptedExperts<"mlp.experts", 64, Adapted<"w1", 4096, 3072>, Adapted<"w2", 3072, 4096>, Adapted<"w3", 4096, 3072>>>;
-using Model =
-    Generator<Tokenizer<16, 1024>::of<Shape>, Width<4096>, HeadWidth<128>, Blocks<1>, JoinedRanks<4>, ConditionWidth<4096>>;
+using Model = shapes::HyWuOf</*backbone layers*/ 2, /*blocks*/ 1>::Generator;
 static_assert(Model::h == 1379 && Model::positions == 2 * 1379 * 4);
 constexpr Index length = 1024;
 

@@ -6,6 +6,7 @@
 #include "support/gradient_check.hpp"
 #include "wu/core/buffer.hpp"
 #include "wu/generator/grid.hpp"
+#include "wu/generator/shapes.hpp"
 #include "wu/generator/tokenizer.hpp"
 
 namespace {
@@ -14,10 +15,7 @@ using wu::Adapted, wu::AdaptedExperts, wu::AdaptedLayers, wu::Index, wu::Layout,
 using wu::test::dot, wu::test::poisoned, wu::test::random_values;
 
 // ---- the released shape (specification, "Adapted modules and token counts") ----------------------------------------------
-using Released = AdaptedLayers<
-    32, Adapted<"self_attn.qkv_proj", 4096, 6144>, Adapted<"self_attn.o_proj", 4096, 4096>,
-    Adapted<"mlp.shared_mlp.gate_and_up_proj", 4096, 6144>, Adapted<"mlp.shared_mlp.down_proj", 3072, 4096>,
-    AdaptedExperts<"mlp.experts", 64, Adapted<"w1", 4096, 3072>, Adapted<"w2", 3072, 4096>, Adapted<"w3", 4096, 3072>>>;
+using Released = wu::shapes::HyWu::Layers;
 static_assert(Released::module_count == 7);
 static_assert(wu::gcd_width<Released> == 1024);
 
