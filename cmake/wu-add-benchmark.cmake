@@ -1,6 +1,8 @@
 # wu_add_benchmark(<name> <file.cpp>... [NO_O3] [NO_NATIVE]): a program of benchmarks from files that include
 # wu/benchmark.hpp or parts of it. Its main() is Google Benchmark's. Unless told otherwise it is compiled with -O3 (but not
 # in a Debug build) and for the processor of this machine, since other figures say little about it.
+include("${CMAKE_CURRENT_LIST_DIR}/wu-compile-for-speed.cmake")
+
 function(wu_add_benchmark name)
   cmake_parse_arguments(PARSE_ARGV 1 arg "NO_O3;NO_NATIVE" "" "")
   if(NOT arg_UNPARSED_ARGUMENTS)
@@ -13,14 +15,5 @@ function(wu_add_benchmark name)
   if(EXISTS "${in_source_tree}/wu/benchmark.hpp")  # installed, it lies beside wu's other headers
     target_include_directories(${name} PRIVATE "${in_source_tree}")
   endif()
-  if(NOT arg_NO_O3 AND CMAKE_CXX_COMPILER_ID MATCHES "GNU|Clang")
-    target_compile_options(${name} PRIVATE $<$<NOT:$<CONFIG:Debug>>:-O3>)
-  endif()
-  if(NOT arg_NO_NATIVE)
-    include(CheckCXXCompilerFlag)
-    check_cxx_compiler_flag(-march=native WU_HAS_MARCH_NATIVE)
-    if(WU_HAS_MARCH_NATIVE)
-      target_compile_options(${name} PRIVATE -march=native)
-    endif()
-  endif()
+  _wu_compile_for_speed(${name} "${arg_NO_O3}" "${arg_NO_NATIVE}")
 endfunction()

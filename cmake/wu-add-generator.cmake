@@ -8,6 +8,8 @@
 # The program's command line needs CLI11. Unless told otherwise the program is compiled with -O3 (but not in a Debug build) and
 # for the processor of this machine. PRECOMPILED links wu::precompiled instead, whose options are then the program's.
 
+include("${CMAKE_CURRENT_LIST_DIR}/wu-compile-for-speed.cmake")
+
 # The program that reads a config.json, compiled when it is first needed and whenever its sources change.
 function(_wu_generator_shape_program result)
   set(here "${CMAKE_CURRENT_FUNCTION_LIST_DIR}")
@@ -72,27 +74,18 @@ function(_wu_generate_program target header shape precompiled no_o3 no_native)
   set_target_properties(${target} PROPERTIES CXX_EXTENSIONS OFF)
   target_compile_definitions(${target} PRIVATE "WU_GENERATE_HEADER=\"${header}\"" "WU_GENERATE_SHAPE=${shape}")
   target_link_libraries(${target} PRIVATE wu_generate_common)
-  if(NOT no_o3 AND CMAKE_CXX_COMPILER_ID MATCHES "GNU|Clang")
-    target_compile_options(${target} PRIVATE $<$<NOT:$<CONFIG:Debug>>:-O3>)
-  endif()
   if(precompiled)
     if(NOT TARGET wu::precompiled)
       message(FATAL_ERROR "wu_add_generator(${target}): PRECOMPILED needs wu::precompiled: find_package(wu COMPONENTS precompiled).")
     endif()
     target_link_libraries(${target} PRIVATE wu::precompiled)
-    return()
-  endif()
-  if(NOT TARGET wu::cpu)
+    set(no_native TRUE)  # its options are the program's
+  elseif(TARGET wu::cpu)
+    target_link_libraries(${target} PRIVATE wu::cpu)
+  else()
     message(FATAL_ERROR "wu_add_generator(${target}): wu-generate needs wu::cpu: find_package(wu COMPONENTS cpu).")
   endif()
-  target_link_libraries(${target} PRIVATE wu::cpu)
-  if(NOT no_native)
-    include(CheckCXXCompilerFlag)
-    check_cxx_compiler_flag(-march=native WU_HAS_MARCH_NATIVE)
-    if(WU_HAS_MARCH_NATIVE)
-      target_compile_options(${target} PRIVATE -march=native)
-    endif()
-  endif()
+  _wu_compile_for_speed(${target} "${no_o3}" "${no_native}")
 endfunction()
 
 function(wu_add_generator target)
