@@ -2,23 +2,10 @@
 
 #include <boost/test/unit_test.hpp>
 
-#include <sys/wait.h>
-
 #include <algorithm>
-#include <cstdlib>
 #include <fstream>
 #include <ios>
 #include <iterator>
-
-namespace {
-
-std::string quoted(const std::string& word) {
-  std::string text = "'";
-  for (const char c : word) text += c == '\'' ? std::string("'\\''") : std::string(1, c);
-  return text + "'";
-}
-
-}  // namespace
 
 std::vector<Fixture> all_fixtures() {
   std::vector<Fixture> all;
@@ -38,14 +25,10 @@ Fixture fixture(const std::string& name) {
   return *at;
 }
 
-Ended run(const Fixture& fixture, const Arguments& arguments) {
-  const Scratch scratch;
-  const fs::path out = scratch / "out", err = scratch / "err";
-  std::string command = quoted(fixture.program().string());
-  for (const std::string& argument : arguments) command += " " + quoted(argument);
-  const int status = std::system((command + " >" + quoted(out.string()) + " 2>" + quoted(err.string())).c_str());
-  BOOST_TEST_REQUIRE(WIFEXITED(status), "not ended by itself: " << command);
-  return {WEXITSTATUS(status), bytes_of(out), bytes_of(err)};
+Ran run(const Fixture& fixture, const Arguments& arguments) {
+  Ran ended = ::run(fixture.program().string(), arguments);
+  BOOST_TEST_REQUIRE(ended.code >= 0, fixture.name() << ": not ended by itself, but by signal " << -ended.code);
+  return ended;
 }
 
 Arguments arguments_for(const Fixture& fixture, const fs::path& out, const Arguments& more) {
@@ -57,12 +40,12 @@ Arguments arguments_for(const Fixture& fixture, const fs::path& out, const Argum
   return all;
 }
 
-void check_done(const Ended& ended) {
+void check_done(const Ran& ended) {
   BOOST_TEST_REQUIRE(ended.code == 0, "exit code " << ended.code << ": " << ended.err);
   BOOST_TEST(ended.err.find("wu-generate: ") == std::string::npos, ended.err);
 }
 
-void check_refused(const Ended& ended, std::initializer_list<std::string_view> parts, int code) {
+void check_refused(const Ran& ended, std::initializer_list<std::string_view> parts, int code) {
   BOOST_TEST_CONTEXT("it said: " << ended.err) {
     BOOST_TEST(ended.code == code);
     BOOST_TEST(ended.out == "");

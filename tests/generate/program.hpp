@@ -7,16 +7,11 @@
 #include <string_view>
 #include <vector>
 
+#include "support/run.hpp"
 #include "support/scratch.hpp"
 #include "wu/io/safetensors.hpp"
 
 namespace fs = std::filesystem;
-
-/// How a program ended: its exit code, and what it said on its two streams.
-struct Ended {
-  int code = 0;
-  std::string out, err;
-};
 
 /// A fixture: a checkpoint, a condition, and what has to come of them; and the program that was built for it.
 struct Fixture {
@@ -33,14 +28,14 @@ std::vector<Fixture> all_fixtures();
 using Arguments = std::vector<std::string>;
 
 /// Runs the fixture's program and waits for its end.
-Ended run(const Fixture& fixture, const Arguments& arguments);
+Ran run(const Fixture& fixture, const Arguments& arguments);
 /// --checkpoint, --condition, --out of a fixture, and more.
 Arguments arguments_for(const Fixture& fixture, const fs::path& out, const Arguments& more = {});
 
 /// It did what it was asked for.
-void check_done(const Ended& ended);
+void check_done(const Ran& ended);
 /// It refused: nothing on the standard output; the last line of the error stream begins with "wu-generate: " and holds all parts.
-void check_refused(const Ended& ended, std::initializer_list<std::string_view> parts, int code = 1);
+void check_refused(const Ran& ended, std::initializer_list<std::string_view> parts, int code = 1);
 
 std::vector<double> values(const wu::io::SafeTensors& file, const std::string& name);
 std::string bytes_of(const fs::path& file);

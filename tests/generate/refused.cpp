@@ -19,7 +19,7 @@ struct Checkpoint {
     fs::create_directory(folder);
     for (const char* file : {"config.json", "model.safetensors"}) fs::copy(fixture.folder / file, folder);
   }
-  Ended run(const Arguments& more = {}) const {
+  Ran run(const Arguments& more = {}) const {
     Arguments all{"--checkpoint", folder.string(), "--condition", fixture.condition().string(),
                   "--out",        out.string(),    "--tokens",    tokens.string()};
     all.insert(all.end(), more.begin(), more.end());
@@ -77,7 +77,7 @@ BOOST_AUTO_TEST_CASE(a_configuration_of_another_shape_is_refused) {
 BOOST_AUTO_TEST_CASE(unknown_fields_are_noted_and_ignored) {
   const Checkpoint c("dense");
   c.replace("\"rank\": 4", "\"rank\": 4, \"colour\": 3");
-  const Ended ended = c.run();
+  const Ran ended = c.run();
   check_done(ended);
   BOOST_TEST(ended.err.find("note: ") == 0U);
   BOOST_TEST(ended.err.find("\"colour\" is not known here and was ignored") != std::string::npos);
@@ -177,11 +177,11 @@ BOOST_AUTO_TEST_CASE(rank_anchored_tokens_need_a_width_that_divides_all_others) 
 
 BOOST_AUTO_TEST_CASE(a_plan_needs_no_checkpoint) {
   const Fixture f = fixture("dense");
-  const Ended one = run(f, {"--plan"});
+  const Ran one = run(f, {"--plan"});
   check_done(one);
-  const Ended batch = run(f, {"--plan", "--condition", f.condition().string()});
+  const Ran batch = run(f, {"--plan", "--condition", f.condition().string()});
   check_done(batch);
-  for (const Ended* plan : {&one, &batch})
+  for (const Ran* plan : {&one, &batch})
     for (const char* word : {"weights", "activations", "workspace", "FLOP"})
       BOOST_TEST(plan->out.find(word) != std::string::npos, plan->out << " has no word " << word);
   BOOST_TEST(one.out != batch.out);

@@ -10,18 +10,10 @@
 
 using namespace wu::io;
 using wu::Index;
-using wu::test::error_of;
 using wu::test::named;
 using wu::test::some_adapter;
 using wu::test::some_values;
 using wu::test::update_of;
-
-#define CHECK_ERROR(E, expression, phrase)                                                       \
-  do {                                                                                           \
-    const std::string what_ = error_of<E>([&] { (void)(expression); });                          \
-    BOOST_CHECK_MESSAGE(wu::test::contains(what_, phrase),                                       \
-                        "expected an error with '" << (phrase) << "', found '" << what_ << "'"); \
-  } while (false)
 
 BOOST_AUTO_TEST_SUITE(adapters_algebra)
 
@@ -30,7 +22,7 @@ BOOST_AUTO_TEST_CASE(what_does_not_fit_is_refused) {
     Adapters<double> adapters{some_adapter("a.b", 3, 5, 2, 1, 1), some_adapter("g.w1", 3, 5, 2, 1, 1, 7)};
     check_adapters(adapters);
     spoil(adapters);
-    CHECK_ERROR(wu::ShapeError, check_adapters(adapters), phrase);
+    WU_CHECK_ERROR(wu::ShapeError, check_adapters(adapters), phrase);
   };
   says("adapter of \"\": expected the name of a module", [](auto& a) { a[0].module = ""; });
   says("\"a.b\": expected A of shape [2, 3], found 5 values", [](auto& a) { a[0].A.pop_back(); });
@@ -49,10 +41,10 @@ BOOST_AUTO_TEST_CASE(another_scale_is_the_same_update) {
   rescale(adapter, -0.7);
   BOOST_TEST(adapter.scale == -0.7);
   wu::test::check_same_updates<double, double>({adapter}, {before});
-  CHECK_ERROR(wu::Error, rescale(adapter, 0), "expected a finite scale other than 0, found 0");
+  WU_CHECK_ERROR(wu::Error, rescale(adapter, 0), "expected a finite scale other than 0, found 0");
   auto single = some_adapter<float>("a", 1, 1, 1, 1e30, 1);
   single.B = {1e20f};
-  CHECK_ERROR(wu::Error, rescale(single, 1), "\"a\": expected values of B that times 1e+30 are within the range of F32");
+  WU_CHECK_ERROR(wu::Error, rescale(single, 1), "\"a\": expected values of B that times 1e+30 are within the range of F32");
   BOOST_TEST(single.B[0] == 1e20f);
   BOOST_TEST(single.scale == 1e30);
 }
@@ -88,10 +80,10 @@ BOOST_AUTO_TEST_CASE(a_sum_joins_ranks) {
 BOOST_AUTO_TEST_CASE(what_cannot_be_added_is_refused) {
   const Adapters<double> a{some_adapter("m", 5, 7, 2, 0.5, 1)}, wide{some_adapter("m", 5, 8, 2, 0.5, 1)},
       group{some_adapter("m", 5, 7, 2, 0.5, 1, 2)}, twice{a[0], a[0]};
-  CHECK_ERROR(wu::ShapeError, compose<double>({{a}, {wide}}), "found \"m\", 5 to 7, rank 2 and \"m\", 5 to 8, rank 2");
-  CHECK_ERROR(wu::ShapeError, compose<double>({{a}, {group}}), "\"m\" (2 experts)");
-  CHECK_ERROR(wu::ShapeError, compose<double>({{twice}}), "found \"m\" twice");
-  CHECK_ERROR(wu::Error, compose<double>({{a, std::numeric_limits<double>::quiet_NaN()}}), "found nan times 0.5");
+  WU_CHECK_ERROR(wu::ShapeError, compose<double>({{a}, {wide}}), "found \"m\", 5 to 7, rank 2 and \"m\", 5 to 8, rank 2");
+  WU_CHECK_ERROR(wu::ShapeError, compose<double>({{a}, {group}}), "\"m\" (2 experts)");
+  WU_CHECK_ERROR(wu::ShapeError, compose<double>({{twice}}), "found \"m\" twice");
+  WU_CHECK_ERROR(wu::Error, compose<double>({{a, std::numeric_limits<double>::quiet_NaN()}}), "found nan times 0.5");
 }
 
 BOOST_AUTO_TEST_CASE(experts_become_layers_of_their_own) {
@@ -130,13 +122,13 @@ BOOST_AUTO_TEST_CASE(one_half_of_a_layer_may_be_zero) {
 BOOST_AUTO_TEST_CASE(experts_that_do_not_belong_together_are_refused) {
   const Adapters<double> one{some_adapter("g.w1", 3, 4, 2, 1, 1, 2)}, third{some_adapter("g.w3", 3, 4, 2, 1, 1, 2)},
       nameless{some_adapter("w1", 3, 4, 2, 1, 1, 2)};
-  CHECK_ERROR(wu::ShapeError, split_experts(one), "expected one of \"g.w3\" too");
-  CHECK_ERROR(wu::ShapeError, split_experts(third), "expected one of \"g.w1\" too");
-  CHECK_ERROR(wu::Error, split_experts(nameless), "\"w1\": expected a group of experts to be named \"group.layer\"");
+  WU_CHECK_ERROR(wu::ShapeError, split_experts(one), "expected one of \"g.w3\" too");
+  WU_CHECK_ERROR(wu::ShapeError, split_experts(third), "expected one of \"g.w1\" too");
+  WU_CHECK_ERROR(wu::Error, split_experts(nameless), "\"w1\": expected a group of experts to be named \"group.layer\"");
   const Adapters<double> unlike{one[0], some_adapter("g.w3", 3, 5, 2, 1, 1, 2)};
-  CHECK_ERROR(wu::ShapeError, split_experts(unlike), "expected equal widths of w3 and w1, found");
+  WU_CHECK_ERROR(wu::ShapeError, split_experts(unlike), "expected equal widths of w3 and w1, found");
   const Adapters<double> taken{some_adapter("g.w2", 3, 4, 2, 1, 1, 2), some_adapter("g.1.down_proj", 3, 4, 2, 1, 1)};
-  CHECK_ERROR(wu::ShapeError, split_experts(taken), "found \"g.1.down_proj\" twice");
+  WU_CHECK_ERROR(wu::ShapeError, split_experts(taken), "found \"g.1.down_proj\" twice");
 }
 
 BOOST_AUTO_TEST_SUITE_END()

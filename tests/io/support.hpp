@@ -85,10 +85,12 @@ inline bool contains(const std::string& text, const std::string& phrase) { retur
 
 }  // namespace wu::test
 
-/// Checks that the expression throws a wu::FileError whose sentence holds the phrase.
-#define WU_CHECK_FILE_ERROR(expression, phrase)                                                  \
+/// Checks that the expression throws an E whose sentence holds the phrase.
+#define WU_CHECK_ERROR(E, expression, phrase)                                                    \
   do {                                                                                           \
-    const std::string what_ = wu::test::error_of([&] { (void)(expression); });                   \
+    const std::string what_ = wu::test::error_of<E>([&] { (void)(expression); });                \
     BOOST_CHECK_MESSAGE(wu::test::contains(what_, phrase),                                       \
                         "expected an error with '" << (phrase) << "', found '" << what_ << "'"); \
   } while (false)
+/// The same of a wu::FileError.
+#define WU_CHECK_FILE_ERROR(expression, phrase) WU_CHECK_ERROR(wu::FileError, expression, phrase)
