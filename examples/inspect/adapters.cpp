@@ -155,10 +155,7 @@ bool all_finite(std::span<const double> values) {
 
 /// "[0, 3]", the k-th place in these extents; "" where there is only one.
 std::string place(const Shape& extents, std::int64_t k) {
-  if (product(extents) == 1) return "";
-  Shape at(extents.size());
-  for (std::size_t axis = at.size(); axis-- > 0; k /= extents[axis]) at[axis] = k % extents[axis];
-  return " " + shape_text(at);
+  return product(extents) == 1 ? "" : " " + wu::io::place_text(extents, static_cast<std::size_t>(k));
 }
 
 }  // namespace

@@ -15,8 +15,7 @@ using wu::io::printable_path;
 
 /// The file that a folder stands for; the folder itself where wu::io::Checkpoint knows better.
 std::string file_of(const fs::path& folder) {
-  for (const char* name : {"model.safetensors", "model.safetensors.index.json", "diffusion_pytorch_model.safetensors",
-                           "diffusion_pytorch_model.safetensors.index.json"})
+  for (const char* name : wu::io::checkpoint_file_names)
     if (fs::exists(fs::symlink_status(folder / name))) return folder.string();
   for (const char* name : {"adapter_model.safetensors", "pytorch_lora_weights.safetensors"})
     if (fs::exists(folder / name)) return (folder / name).string();

@@ -30,7 +30,7 @@
 #include "wu/core/view.hpp"
 #include "wu/io/extents.hpp"
 #include "wu/io/json_header.hpp"
-#include "wu/io/safetensors.hpp"  // convert, place_text
+#include "wu/io/safetensors.hpp"  // convert
 
 namespace wu::io {
 

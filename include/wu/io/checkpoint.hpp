@@ -45,11 +45,6 @@ inline bool is_plain_file_name(std::string_view name) {
   return !name.empty() && name != "." && name != ".." && name.find_first_of(std::string_view("/\\:\0", 4)) == name.npos;
 }
 
-inline bool is_folder(const std::string& path) {
-  struct stat status{};
-  return ::stat(path.c_str(), &status) == 0 && S_ISDIR(status.st_mode);
-}
-
 }  // namespace detail
 
 /// Reads the text of an index (*.safetensors.index.json). `file` is named in messages. Throws FileError where it is no JSON text,
@@ -85,12 +80,17 @@ inline ShardIndex parse_shard_index(std::string_view text, const std::string& fi
   return index;
 }
 
+/// What a checkpoint's file or index is called in a folder, the first that is there.
+inline constexpr std::array<const char*, 4> checkpoint_file_names{"model.safetensors", "model.safetensors.index.json",
+                                                                  "diffusion_pytorch_model.safetensors",
+                                                                  "diffusion_pytorch_model.safetensors.index.json"};
+
 /// An open checkpoint, whose tensors are found by name wherever they lie. Each of its files keeps the rules that SafeTensors
 /// checks, and with an index, every tensor of the files is one that the index names. The metadata are what all files say alike.
 class Checkpoint : public StoredTensors {
  public:
   /// Opens a file *.safetensors, an index *.safetensors.index.json with the files that it names, or a folder: of
-  /// model.safetensors, model.safetensors.index.json, and the same with diffusion_pytorch_model, the first that is there.
+  /// checkpoint_file_names the first that is there.
   /// header_limit also bounds the index.
   /// Throws FileError where a file cannot be opened or breaks a rule of its format, where a tensor is not in the file that the
   /// index names, and where a file holds a tensor that the index does not name. Of a tensor that lies in two files, the one
@@ -114,10 +114,7 @@ class Checkpoint : public StoredTensors {
   using StoredTensors::StoredTensors;
 
   static std::string file_in(const std::string& folder) {
-    constexpr std::array<const char*, 4> known{"model.safetensors", "model.safetensors.index.json",
-                                               "diffusion_pytorch_model.safetensors",
-                                               "diffusion_pytorch_model.safetensors.index.json"};
-    for (const char* name : known) {
+    for (const char* name : checkpoint_file_names) {
       std::string path = folder + "/" + name;
       struct stat status{};
       if (::lstat(path.c_str(), &status) == 0) return path;  // a link that leads nowhere is an error, not another name

@@ -7,6 +7,7 @@
 #include <cmath>
 #include <cstddef>
 #include <map>
+#include <set>
 #include <span>
 #include <string_view>
 #include <utility>
@@ -72,10 +73,10 @@ Adapters<T> compose(const std::vector<WeightedAdapters<T>>& parts) {
   std::map<std::string_view, std::size_t> places;
   std::vector<std::vector<detail::Term<T>>> modules;
   for (const WeightedAdapters<T>& part : parts) {
-    std::map<std::string_view, bool> once;
+    std::set<std::string_view> once;
     for (const Adapter<T>& adapter : part.adapters) {
       check_adapter(adapter);
-      if (!once.emplace(adapter.module, true).second)
+      if (!once.insert(adapter.module).second)
         throw ShapeError(
             message("compose: expected each module once in a part, found ", printable(adapter.module), " twice"));
       const double factor = part.weight * adapter.scale;

@@ -88,6 +88,17 @@ inline std::string shape_text(const std::vector<std::int64_t>& shape) {
   return text + "]";
 }
 
+/// The place of the k-th value in an array of that shape, whose extents are all at least 1: "[1, 2]".
+inline std::string place_text(const std::vector<std::int64_t>& shape, std::size_t k) {
+  std::vector<std::int64_t> place(shape.size());
+  for (std::size_t axis = shape.size(); axis-- > 0;) {
+    const auto extent = static_cast<std::size_t>(shape[axis]);
+    place[axis] = static_cast<std::int64_t>(k % extent);
+    k /= extent;
+  }
+  return shape_text(place);
+}
+
 /// The most axes a tensor of a file may have.
 inline constexpr std::size_t max_rank = 16;
 

@@ -2,13 +2,12 @@
 // file holds and wu does not apply is refused by its name, for an adapter of which a part is left out is another adapter.
 #pragma once
 
-#include <sys/stat.h>
-
 #include <algorithm>
 #include <cmath>
 #include <cstddef>
 #include <cstdint>
 #include <map>
+#include <set>
 #include <span>
 #include <string>
 #include <string_view>
@@ -74,7 +73,7 @@ class ModuleNames {
  public:
   explicit ModuleNames(const std::vector<std::string>& modules) {
     for (const std::string& module : modules) {
-      exact_.emplace(module, true);
+      exact_.insert(module);
       std::string flat = module;
       std::replace(flat.begin(), flat.end(), '.', '_');
       const auto [at, fresh] = flattened_.emplace(flat, &module);
@@ -94,7 +93,7 @@ class ModuleNames {
   }
 
  private:
-  std::map<std::string, bool> exact_;
+  std::set<std::string> exact_;
   std::map<std::string, const std::string*> flattened_;
 };
 
@@ -394,9 +393,7 @@ LoadedAdapters<T> checked(LoadedAdapters<T> loaded, const std::string& path) {
 /// not finite or beyond T's range, alphas that are no number.
 template <class T>
 LoadedAdapters<T> load_adapters(const std::string& path, const LoadAdapterOptions& options = {}) {
-  struct stat status{};
-  if (path.find('\0') == std::string::npos && ::stat(path.c_str(), &status) == 0 && S_ISDIR(status.st_mode))
-    return detail::checked(detail::load_peft_folder<T>(path, options), path);
+  if (detail::is_folder(path)) return detail::checked(detail::load_peft_folder<T>(path, options), path);
   return detail::checked(detail::read_adapter_file<T>(SafeTensors::open(path, {.access = options.access}), options), path);
 }
 

@@ -49,6 +49,12 @@ class Descriptor {
   int fd_ = -1;
 };
 
+/// Whether there is a folder of that name.
+inline bool is_folder(const std::string& path) {
+  struct stat status{};
+  return path.find('\0') == std::string::npos && ::stat(path.c_str(), &status) == 0 && S_ISDIR(status.st_mode);
+}
+
 /// What errno says, in words.
 inline std::string system_message(int error) { return std::generic_category().message(error); }
 

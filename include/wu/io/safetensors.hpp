@@ -33,17 +33,6 @@ static_assert(std::endian::native == std::endian::little,
 
 namespace detail {
 
-/// The place of the k-th value: "[1, 2]".
-inline std::string place_text(const std::vector<std::int64_t>& shape, std::size_t k) {
-  std::vector<std::int64_t> place(shape.size());
-  for (std::size_t axis = shape.size(); axis-- > 0;) {
-    const auto extent = static_cast<std::size_t>(shape[axis]);
-    place[axis] = static_cast<std::int64_t>(k % extent);
-    k /= extent;
-  }
-  return shape_text(place);
-}
-
 // ---- element types that C++ does not have --------------------------------------------------------------------------------
 /// IEEE binary16.
 struct Half {
