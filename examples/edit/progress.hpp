@@ -1,30 +1,11 @@
-// How a long piece of work tells that it is alive: one line that is rewritten on a terminal, a line now and then elsewhere.
+// What long pieces of work need: to tell how far they are, and to stop when they are asked to.
 #pragma once
 
-#include <chrono>
-#include <string>
+#include "generate/progress.hpp"
 
 namespace edit {
 
-class Progress {
- public:
-  using Clock = std::chrono::steady_clock;
-  explicit Progress(std::string what);
-  ~Progress();
-  Progress(const Progress&) = delete;
-  Progress& operator=(const Progress&) = delete;
-
-  /// `done` of `all`; `detail` is shown beside it. Cheap: prints a few times a second on a terminal, every 15 s elsewhere.
-  void show(long done, long all, const std::string& detail);
-  /// What is printed next begins a line of its own.
-  void end_line();
-  double seconds() const { return std::chrono::duration<double>(Clock::now() - start_).count(); }
-
- private:
-  std::string what_;
-  bool terminal_, shown_ = false;
-  Clock::time_point start_ = Clock::now(), last_ = start_ - std::chrono::hours(1);
-};
+using examples::Progress;
 
 /// From now on Ctrl-C and a polite kill only raise a flag; interrupted() reads it. A second Ctrl-C ends the program at once.
 void catch_interrupts();

@@ -2,9 +2,6 @@
 
 #include <CLI/CLI.hpp>
 
-#include <unistd.h>  // isatty
-
-#include <cmath>
 #include <cstdio>
 #include <exception>
 #include <map>
@@ -17,14 +14,6 @@
 namespace generate {
 
 namespace {
-
-std::string clock_text(double seconds) {
-  const long s = std::lround(seconds);
-  char text[32];
-  if (s < 3600) std::snprintf(text, sizeof text, "%ld:%02ld", s / 60, s % 60);
-  else std::snprintf(text, sizeof text, "%ld:%02ld:%02ld", s / 3600, s / 60 % 60, s % 60);
-  return text;
-}
 
 /// An option that takes one of some names; `into` is left alone where it is not given.
 template <class E>
@@ -69,12 +58,11 @@ int main(int argc, char** argv, std::string_view shape, int (*run)(const Options
   choice<Layout>(app, "--layout", options.layout, {{"flat", Layout::flat}, {"rank-anchored", Layout::rank_anchored}},
                  "how adapters lie in tokens: flat or rank-anchored; without: as the generator's variant has it");
   using wu::io::AdapterFormat;
-  choice<AdapterFormat>(app, "--format", options.format,
-                        {{"hy-wu", AdapterFormat::hy_wu},
-                         {"peft", AdapterFormat::peft},
-                         {"diffusers", AdapterFormat::diffusers},
-                         {"kohya", AdapterFormat::kohya}},
-                        "of the adapters: hy-wu (the default), peft, whose --out is a folder, diffusers or kohya");
+  std::map<std::string, AdapterFormat> formats;
+  for (const auto format : {AdapterFormat::hy_wu, AdapterFormat::peft, AdapterFormat::diffusers, AdapterFormat::kohya})
+    formats.emplace(name_of(format), format);
+  choice(app, "--format", options.format, formats,
+         "of the adapters: hy-wu (the default), peft, whose --out is a folder, diffusers or kohya");
   choice<Type>(app, "--dtype", options.type, {{"float32", Type::float32}, {"bfloat16", Type::bfloat16}},
                "to compute and write in, float32 or bfloat16; without: the checkpoint's");
   app.add_option("--threads", options.threads, "threads to work with; 0: all of the machine")
@@ -100,23 +88,5 @@ int main(int argc, char** argv, std::string_view shape, int (*run)(const Options
 }
 
 void note(std::string_view text) { std::fprintf(stderr, "note: %.*s\n", static_cast<int>(text.size()), text.data()); }
-
-Progress::Progress(std::string what) : what_(std::move(what)), terminal_(isatty(STDERR_FILENO) != 0) {}
-
-Progress::~Progress() {
-  if (terminal_ && shown_) std::fputc('\n', stderr);
-}
-
-void Progress::show(double done) {
-  const auto now = Clock::now();
-  const auto since = [&](Clock::time_point then) { return std::chrono::duration<double>(now - then).count(); };
-  if (since(last_) < (terminal_ ? 0.25 : 15)) return;
-  last_ = now;
-  shown_ = true;
-  const double spent = since(start_), left = done > 0 ? spent / done * (1 - done) : 0;
-  std::fprintf(stderr, terminal_ ? "\r\033[K%s %.1f %%  %s gone, %s left" : "%s %.1f %%  %s gone, %s left\n", what_.c_str(),
-               100 * done, clock_text(spent).c_str(), clock_text(left).c_str());
-  std::fflush(stderr);
-}
 
 }  // namespace generate

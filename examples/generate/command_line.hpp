@@ -1,7 +1,6 @@
 // What a user asks of wu-generate, and what it says while it works: all that does not depend on a generator's shape.
 #pragma once
 
-#include <chrono>
 #include <string>
 #include <string_view>
 
@@ -27,23 +26,5 @@ int main(int argc, char** argv, std::string_view shape, int (*run)(const Options
 
 /// A line on the error stream that begins with "note: ".
 void note(std::string_view text);
-
-/// How far a long piece of work is: one line that is rewritten on a terminal, a line now and then elsewhere.
-class Progress {
- public:
-  using Clock = std::chrono::steady_clock;
-  explicit Progress(std::string what);
-  ~Progress();
-  Progress(const Progress&) = delete;
-  Progress& operator=(const Progress&) = delete;
-
-  /// The share that is done, 0 to 1. Cheap: prints a few times a second on a terminal, every 15 s elsewhere.
-  void show(double done);
-
- private:
-  std::string what_;
-  bool terminal_, shown_ = false;
-  Clock::time_point start_ = Clock::now(), last_ = start_;
-};
 
 }  // namespace generate

@@ -10,6 +10,7 @@
 
 #include "command_line.hpp"
 #include "files.hpp"
+#include "progress.hpp"
 #include "wu/core/text.hpp"
 #include "wu/cpu/cpu.hpp"
 #include "wu/generator/stream.hpp"
@@ -68,7 +69,7 @@ void generate_as(const Options& options, const io::GeneratorConfig& config, io::
     cpu::Context ctx({.threads = options.threads});
     Workspace ws(stream_plan<Network, T>(b, L).workspace() +
                  cpu::stream_scratch<Network, T>(L, ctx.threads()).attention);  // all that it takes, at once
-    generate::Progress progress("generating");
+    examples::Progress progress("generating", examples::FirstLine::later);
     generate_tokens<Network, T>(ctx, ws, Network::Tokens::Tokens<T>(tokens.data(), b),
                                 View<const T, dyn, dyn, Network::input>(condition.data(), b, L), weights.view(),
                                 [&](double done) { progress.show(done); });
