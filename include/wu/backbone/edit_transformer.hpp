@@ -244,7 +244,7 @@ struct EditTransformer {
   /// instruction's features (overwritten; null: not wanted) from that of the edit.
   template <class T>
   static void backward(auto& ctx, Workspace& ws, typename Tokens::template Tokens<T> dadapters /* += */,
-                       const Parameters<T>& dp /* += */, View<T, dyn, InstructionWidth> dinstruction /* = */,
+                       const Parameters<accumulator_t<T>>& dp /* += */, View<T, dyn, InstructionWidth> dinstruction /* = */,
                        View<const T, dyn, dyn, dyn, 3> dedit, const Saved<T>& s, const Parameters<const T>& p,
                        const Adapters<T>& adapters) {
     const Workspace::Scope scope(ws);

@@ -108,8 +108,8 @@ struct PixelBlock {
   /// dx comes in as the gradient of y and goes out as that of x; dtoken_stream is added to.
   template <class T, class A, class Tokens>
   static void backward(auto& ctx, Workspace& ws, View<T, dyn, dyn, dyn, P> dx,
-                       View<T, dyn, dyn, dyn, W> dtoken_stream /* += */, const Parameters<T>& dp, Tokens dtokens,
-                       const Saved<T>& s, const Parameters<const T>& p, const A& adapters, Index layer) {
+                       View<T, dyn, dyn, dyn, W> dtoken_stream /* += */, const Parameters<accumulator_t<T>>& dp,
+                       Tokens dtokens, const Saved<T>& s, const Parameters<const T>& p, const A& adapters, Index layer) {
     const Workspace::Scope scope(ws);
     const Index b = dx.extent(0), height = dx.extent(1), width = dx.extent(2), n = dx.rows(), cells = dtoken_stream.rows();
     const auto draised = ws.take<T, dyn, Hidden>(n);

@@ -145,9 +145,9 @@ struct TokenBlock {
 
   /// dx comes in as the gradient of y and goes out as that of x; dc is added to, or null for a frozen backbone. dp null: frozen.
   template <class T, class A, class Tokens>
-  static void backward(auto& ctx, Workspace& ws, View<T, dyn, W> dx, View<T, dyn, W> dc, const Parameters<T>& dp,
-                       Tokens dtokens, const Saved<T>& s, View<const T, dyn, W> c, const Parameters<const T>& p,
-                       const A& adapters, Index layer) {
+  static void backward(auto& ctx, Workspace& ws, View<T, dyn, W> dx, View<T, dyn, W> dc,
+                       const Parameters<accumulator_t<T>>& dp, Tokens dtokens, const Saved<T>& s, View<const T, dyn, W> c,
+                       const Parameters<const T>& p, const A& adapters, Index layer) {
     const Workspace::Scope scope(ws);
     const Index n = dx.rows(), b = c.rows();
     const auto dmod = ws.take<T, dyn, 6 * W>(b);

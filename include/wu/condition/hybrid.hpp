@@ -91,7 +91,7 @@ struct Hybrid {
 
   /// du: (b, length, width). Adds to dp. Throws ShapeError on another length.
   template <class T>
-  static void backward(auto& ctx, Workspace& ws, const Parameters<T>& dp, View<const T, dyn, dyn, width> du,
+  static void backward(auto& ctx, Workspace& ws, const Parameters<accumulator_t<T>>& dp, View<const T, dyn, dyn, width> du,
                        const Saved<T>& s, const Parameters<const T>& p) {
     const Workspace::Scope scope(ws);
     const Index batch = du.extent(0);

@@ -95,11 +95,11 @@ struct ImageEncoder {
 
   /// Consumes dfeatures. Pixels get no gradient: nothing before them learns.
   template <class T>
-  static void backward(auto& ctx, Workspace& ws, const Parameters<T>& dp, View<T, dyn, C> dfeatures, const Saved<T>& s,
-                       const Parameters<const T>& p) {
+  static void backward(auto& ctx, Workspace& ws, const Parameters<accumulator_t<T>>& dp, View<T, dyn, C> dfeatures,
+                       const Saved<T>& s, const Parameters<const T>& p) {
     for (std::size_t i = static_cast<std::size_t>(N); i-- > 0;)
       Block::template backward<T>(ctx, ws, dfeatures, dp.blocks[i], s.blocks[i], p.blocks[i]);
-    broadcast_rows_backward(ctx, View<T, dyn, C>(dp.position.data, length), as_const(dfeatures));
+    broadcast_rows_backward(ctx, View<accumulator_t<T>, dyn, C>(dp.position.data, length), as_const(dfeatures));
     linear_backward(ctx, View<T, dyn, patch_width>(), dp.patch.weight, dp.patch.bias, as_const(dfeatures),
                     as_const(s.patches), p.patch.weight);
   }

@@ -88,11 +88,11 @@ struct TextEncoder {
 
   /// Consumes dfeatures.
   template <class T>
-  static void backward(auto& ctx, Workspace& ws, const Parameters<T>& dp, View<T, dyn, C> dfeatures, const Saved<T>& s,
-                       const Parameters<const T>& p) {
+  static void backward(auto& ctx, Workspace& ws, const Parameters<accumulator_t<T>>& dp, View<T, dyn, C> dfeatures,
+                       const Saved<T>& s, const Parameters<const T>& p) {
     for (std::size_t i = static_cast<std::size_t>(N); i-- > 0;)
       Block::template backward<T>(ctx, ws, dfeatures, dp.blocks[i], s.blocks[i], p.blocks[i]);
-    broadcast_rows_backward(ctx, View<T, dyn, C>(dp.position.data, Length), as_const(dfeatures));
+    broadcast_rows_backward(ctx, View<accumulator_t<T>, dyn, C>(dp.position.data, Length), as_const(dfeatures));
     embedding_backward(ctx, dp.table, as_const(dfeatures), s.pieces);
   }
 };

@@ -191,7 +191,8 @@ struct GeneratorBlock<BlockOrder<Attentions...>, G, C, HeadWidth> {
   /// dx comes in as the gradient of y and goes out as the gradient of x, in its first rows where x was one sample; du is added to.
   template <class T>
   static void backward(auto& ctx, Workspace& ws, View<T, dyn, C> dx /* in: dy, out: dx */, View<T, dyn, C> du /* += */,
-                       const Parameters<T>& dp, const Saved<T>& s, const Parameters<const T>& p, const auto& shared) {
+                       const Parameters<accumulator_t<T>>& dp, const Saved<T>& s, const Parameters<const T>& p,
+                       const auto& shared) {
     const Workspace::Scope scope(ws);
     auto dnormed = ws.take<T, dyn, C>(dx.rows()), part = ws.take<T, dyn, C>(dx.rows());
     auto through_norm = [&](std::size_t k) {

@@ -354,7 +354,7 @@ struct Generator {
   /// Gradients of every weight (added) and of the condition (overwritten; null: not wanted) from those of the tokens.
   template <class T>
   static void backward(auto& ctx, Workspace& ws, View<T, dyn, dyn, input> dcondition /* = */,
-                       const Parameters<T>& dp /* += */, typename Tokens::template Tokens<const T> dtokens,
+                       const Parameters<accumulator_t<T>>& dp /* += */, typename Tokens::template Tokens<const T> dtokens,
                        const Saved<T>& s, const Parameters<const T>& p) {
     const Workspace::Scope scope(ws);
     const Index b = s.condition.extent(0);

@@ -42,8 +42,8 @@ struct Prior {
 
   /// dx: (n h w, C), summed over samples. Adds to dp and dgain.
   template <class T>
-  static void backward(auto& ctx, Workspace& ws, const Parameters<T>& dp, View<T, C> dgain, View<const T, dyn, C> dx,
-                       const Saved<T>& s, View<const T, C> gain) {
+  static void backward(auto& ctx, Workspace& ws, const Parameters<accumulator_t<T>>& dp, View<accumulator_t<T>, C> dgain,
+                       View<const T, dyn, C> dx, const Saved<T>& s, View<const T, C> gain) {
     const Workspace::Scope scope(ws);
     const auto dsum = ws.take<T, dyn, C>(dx.rows());
     rms_norm_backward(ctx, dsum, dgain, dx, as_const(s.sum), as_const(s.inv_rms), gain);

@@ -90,8 +90,8 @@ struct Attention {
   /// du null: the same rows on both sides; their gradient is all in dx. Else du is added to.
   template <class T>
   static void backward(auto& ctx, Workspace& ws, View<T, dyn, C> dx /* = */, View<T, dyn, C> du /* += */,
-                       const Parameters<T>& dp, View<const T, dyn, C> dy, const Saved<T>& s, const Parameters<const T>& p,
-                       const auto& rotary_q, const auto& rotary_k, const AttentionRows& rows) {
+                       const Parameters<accumulator_t<T>>& dp, View<const T, dyn, C> dy, const Saved<T>& s,
+                       const Parameters<const T>& p, const auto& rotary_q, const auto& rotary_k, const AttentionRows& rows) {
     const Workspace::Scope scope(ws);
     auto dmixed = ws.take<T, dyn, C>(s.x.rows()), dq = ws.take<T, dyn, C>(s.x.rows());
     auto dk = ws.take<T, dyn, C>(s.u.rows()), dv = ws.take<T, dyn, C>(s.u.rows()), part = ws.take<T, dyn, C>(s.u.rows());

@@ -85,8 +85,8 @@ struct EncoderBlock {
 
   /// dx comes in as the gradient of y and goes out as the gradient of x.
   template <class T>
-  static void backward(auto& ctx, Workspace& ws, View<T, dyn, C> dx, const Parameters<T>& dp, const Saved<T>& s,
-                       const Parameters<const T>& p) {
+  static void backward(auto& ctx, Workspace& ws, View<T, dyn, C> dx, const Parameters<accumulator_t<T>>& dp,
+                       const Saved<T>& s, const Parameters<const T>& p) {
     const Workspace::Scope scope(ws);
     const auto dnormed = ws.take<T, dyn, C>(dx.rows()), part = ws.take<T, dyn, C>(dx.rows());
     const Rotary<T, 0> no_rotation;

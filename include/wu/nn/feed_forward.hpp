@@ -57,8 +57,8 @@ struct FeedForward {
 
   /// dx, dy: (rows, C). Overwrites dx, adds to dp.
   template <class T>
-  static void backward(auto& ctx, Workspace& ws, View<T, dyn, C> dx, const Parameters<T>& dp, View<const T, dyn, C> dy,
-                       const Saved<T>& s, const Parameters<const T>& p) {
+  static void backward(auto& ctx, Workspace& ws, View<T, dyn, C> dx, const Parameters<accumulator_t<T>>& dp,
+                       View<const T, dyn, C> dy, const Saved<T>& s, const Parameters<const T>& p) {
     const Workspace::Scope scope(ws);
     auto dhidden = ws.take<T, dyn, Hidden>(dy.rows());
     linear_backward(ctx, dhidden, dp.fc2.weight, dp.fc2.bias, dy, s.activated, p.fc2.weight);
