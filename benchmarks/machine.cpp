@@ -27,7 +27,7 @@ void add_products() {
 
 WU_BENCHMARK(add_products<float>());
 WU_BENCHMARK(add_products<double>());
-WU_BENCHMARK(add_peak<bfloat16, PairPeak>("machine/pair_product", {PairPeak::operations, 0}));
+WU_BENCHMARK(add_peak<bfloat16, PairPeak>("machine/packed_product", {PairPeak::operations, 0}));
 WU_BENCHMARK(add_peak<float, MemoryCopy>("machine/copy", {0, MemoryCopy::bytes}));
 
 }  // namespace

@@ -25,10 +25,14 @@ template <Index W>
   if constexpr (W == 1) return static_cast<float>(*from);
   else return std::bit_cast<FloatLanes<W>>(__builtin_convertvector(load<HalfWordLanes<W>>(from), WordLanes<W>) << 16);
 }
-/// The same of floats, so that a kernel can be written once.
+/// The same of values that are summed in their own type, so that a kernel can be written once.
 template <Index W>
 [[gnu::always_inline]] inline FloatLanes<W> load_wide(const float* from) {
   return load<FloatLanes<W>>(from);
+}
+template <Index W>
+[[gnu::always_inline]] inline typename Lanes<double, W>::type load_wide(const double* from) {
+  return load<typename Lanes<double, W>::type>(from);
 }
 
 /// W floats rounded as bfloat16's constructor does.

@@ -25,6 +25,7 @@
   PREFIX template struct kernel::Activations<T>;    \
   PREFIX template struct kernel::Depthwise<T>;      \
   PREFIX template struct kernel::Elementwise<T>;    \
+  PREFIX template struct kernel::Gemm<T>;           \
   PREFIX template struct kernel::LayerNorm<T>;      \
   PREFIX template struct kernel::Linear<T>;         \
   PREFIX template struct kernel::LongAttention<T>;  \
@@ -33,6 +34,7 @@
   PREFIX template struct kernel::Matrix<T>;         \
   PREFIX template struct kernel::Modulate<T>;       \
   PREFIX template struct kernel::Optimiser<T>;      \
+  PREFIX template struct kernel::PackedProduct<T>;  \
   PREFIX template struct kernel::Resample<T>;       \
   PREFIX template struct kernel::RMSNorm<T>;        \
   PREFIX template struct kernel::Rope<T>;           \
@@ -42,8 +44,9 @@
   PREFIX template struct kernel::Activations<bfloat16>;  \
   PREFIX template struct kernel::Elementwise<bfloat16>;  \
   PREFIX template class kernel::PairAttention<bfloat16>; \
-  PREFIX template struct kernel::PairLinear<bfloat16>;   \
-  PREFIX template struct kernel::PairProduct<bfloat16>;  \
+  PREFIX template struct kernel::Gemm<bfloat16>;         \
+  PREFIX template struct kernel::Linear<bfloat16>;       \
+  PREFIX template struct kernel::PackedProduct<bfloat16>; \
   PREFIX template struct kernel::RMSNorm<bfloat16>;      \
   PREFIX template struct kernel::Rope<bfloat16>;
 // NOLINTEND(bugprone-macro-parentheses)

@@ -11,7 +11,7 @@
 #include "wu/cpu/attention_operands.hpp"
 #include "wu/cpu/bfloat16.hpp"
 #include "wu/cpu/context.hpp"
-#include "wu/cpu/pair_product.hpp"
+#include "wu/cpu/packed_product.hpp"
 #include "wu/cpu/target.hpp"
 #include "wu/cpu/vector_math.hpp"
 
@@ -27,8 +27,8 @@ class PairAttention {
   static constexpr Index scratch_bytes(Index keys, Index D) { return Plan(keys, D).words * Index{sizeof(float)}; }
 
  private:
-  using Product = PairProduct<T>;
-  using Pair = typename Product::Pair;
+  using Product = PackedProduct<T>;
+  using Pair = typename Product::Word;
   static constexpr Index tile = Product::up_to(Product::rows, 96), block = 512;
 
   /// One thread's scratch: where its parts lie in `words` floats or pairs.
@@ -113,7 +113,7 @@ void PairAttention<T>::pack_group(const Thread& t, const AttentionOperands<T>& i
       pack(b, from.row(b * block), from.stride, std::min(block, plan.keys - b * block));
   };
   each_block(in.k, [&](Index b, const T* from, Index stride, Index count) {
-    Product::pack_transposed(t.pairs(plan.packed_keys) + b * plan.key_pairs, from, stride, count, plan.D);
+    Product::pack_columns_transposed(t.pairs(plan.packed_keys) + b * plan.key_pairs, from, stride, count, plan.D);
   });
   each_block(in.v, [&](Index b, const T* from, Index stride, Index count) {
     Product::pack_columns(t.pairs(plan.packed_values) + b * plan.value_pairs, from, stride, plan.D, count);

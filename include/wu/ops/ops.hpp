@@ -8,6 +8,7 @@
 #include "wu/ops/depthwise.hpp"
 #include "wu/ops/elementwise.hpp"
 #include "wu/ops/embedding.hpp"
+#include "wu/ops/fused_linear.hpp"
 #include "wu/ops/layer_norm.hpp"
 #include "wu/ops/linear.hpp"
 #include "wu/ops/lora.hpp"

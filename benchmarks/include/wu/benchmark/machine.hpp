@@ -14,7 +14,7 @@
 #include "wu/core/buffer.hpp"
 #include "wu/cpu/linear.hpp"
 #include "wu/cpu/matrix.hpp"
-#include "wu/cpu/pair_product.hpp"
+#include "wu/cpu/packed_product.hpp"
 
 namespace wu::bench {
 
@@ -60,12 +60,12 @@ struct LinearProduct {
 
 /// wu's own product of bfloat16, summed in float: packed operands that stay in the caches, `repeats` times split over the threads.
 struct PairPeak {
-  using Product = cpu::kernel::PairProduct<bfloat16>;
+  using Product = cpu::kernel::PackedProduct<bfloat16>;
   static constexpr Index rows = Product::up_to(Product::rows, 96), columns = 1024, K = 1024, repeats = 16;
   static constexpr double operations = 2.0 * rows * columns * K * repeats;
   /// One thread's own.
   struct Operands {
-    Buffer<Product::Pair> a{Product::packed_rows(rows, K)}, b{Product::packed_columns(columns, K)};
+    Buffer<Product::Word> a{Product::packed_rows(rows, K)}, b{Product::packed_columns(columns, K)};
     Buffer<float> c{rows * columns};
   };
   std::vector<Operands> operands;

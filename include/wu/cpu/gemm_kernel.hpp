@@ -1,0 +1,150 @@
+// The product of cpu/gemm.hpp. A program that links wu::precompiled does not include this file.
+#pragma once
+
+#include "wu/cpu/gemm.hpp"
+#include "wu/cpu/target.hpp"
+#include "wu/cpu/vector_math.hpp"
+
+namespace wu::cpu::inline WU_CPU_TARGET::kernel {
+
+template <class T>
+void Gemm<T>::multiply(Context& ctx, const Problem& problem) {
+  Index K = 0, N = 0;
+  for (std::size_t t = 0; t < problem.term_count; ++t) K += problem.terms[t].K;
+  for (std::size_t o = 0; o < problem.output_count; ++o) N += Product::up_to(Product::columns, problem.outputs[o].N);
+  const Sizes sizes(K, N);
+  Word* const packed_B = reinterpret_cast<Word*>(ctx.scratch<std::byte>(sizes.bytes(ctx.threads())));
+  const auto scratch = [&](int thread) { return packed_B + sizes.words + thread * sizes.thread; };
+
+  std::size_t o = 0;
+  for (Index n0 = 0; o < problem.output_count;) {
+    Block block;
+    while (o < problem.output_count && block.width < sizes.block) {
+      const Output& output = problem.outputs[o];
+      const Index count = std::min(output.N - n0, sizes.block - block.width);
+      block.parts[block.count++] = {&output, n0, count, block.width};
+      block.width += Product::up_to(Product::columns, count);
+      n0 += count;
+      if (n0 == output.N) ++o, n0 = 0;
+    }
+    const bool first = block.parts[0].output == &problem.outputs[0] && block.parts[0].first == 0;
+    const Index panels = block.width / Product::columns, M = problem.M;
+    if (M < 2 * Product::rows * ctx.threads()) {  // too few rows to share out: each thread takes some of the columns
+      ctx.split(panels, (M + 8) * K * Product::columns, [&](int thread, Index begin, Index end) {
+        pack_B(packed_B, problem, block, begin, end);
+        rows(scratch(thread), packed_B, problem, block, 0, M, begin, end, first && begin == 0);
+      });
+    } else {
+      ctx.split(panels, 8 * K * Product::columns,
+                [&](int, Index begin, Index end) { pack_B(packed_B, problem, block, begin, end); });
+      ctx.split(M, K * block.width, [&](int thread, Index begin, Index end) {
+        rows(scratch(thread), packed_B, problem, block, begin, end, 0, panels, first);
+      });
+    }
+  }
+}
+
+/// Panels first_panel .. last_panel-1 of every slice. Those of one slice lie one after the other.
+template <class T>
+void Gemm<T>::pack_B(Word* packed, const Problem& problem, const Block& block, Index first_panel, Index last_panel) {
+  each_slice(problem, [&](const Slice& s) {
+    for (std::size_t p = 0; p < block.count; ++p) {
+      const Part& part = block.parts[p];
+      const Operand& B = part.output->B[s.term];
+      const Index first = std::max(first_panel * Product::columns - part.at, Index{0}),
+                  last = std::min(last_panel * Product::columns - part.at, part.N);
+      if (first >= last) continue;
+      Word* const to = packed + s.words * block.width + (part.at + first) * Product::words(s.K);
+      const T* const from = B.from(s.k0, part.first + first);
+      if (B.transposed) Product::pack_columns_transposed(to, from, B.row, last - first, s.K);
+      else Product::pack_columns(to, from, B.row, last - first, s.K);
+    }
+  });
+}
+
+/// Rows begin .. end-1 of some panels of the block.
+template <class T>
+void Gemm<T>::rows(Word* scratch, const Word* packed_B, const Problem& problem, const Block& block, Index begin, Index end,
+                   Index first_panel, Index last_panel, bool sum_rows) {
+  Sum* const sums = reinterpret_cast<Sum*>(scratch + Product::packed_rows(tile, slice));
+  const Index skip = first_panel * Product::columns, width = last_panel * Product::columns - skip;
+  for (Index r = begin; r < end; r += tile) {
+    const Index M = std::min(tile, end - r);
+    each_slice(problem, [&](const Slice& s) {
+      const Operand& A = problem.terms[s.term].A;
+      if (A.transposed) Product::pack_rows_transposed(scratch, A.from(r, s.k0), A.row, M, s.K);
+      else Product::pack_rows(scratch, A.from(r, s.k0), A.row, M, s.K);
+      if (sum_rows && problem.row_sums) add_row_sums(problem.row_sums + r, scratch, M, s.K);
+      Product::multiply(sums, width, scratch, packed_B + s.words * block.width + skip * Product::words(s.K), M, width, s.K,
+                        s.words > 0);
+    });
+    for (std::size_t p = 0; p < block.count; ++p) {
+      const Part& part = block.parts[p];
+      const Index first = std::max(skip - part.at, Index{0}), last = std::min(skip + width - part.at, part.N);
+      for (Index m = 0; m < M && first < last; ++m)
+        finish_row(part, r + m, first, sums + m * width + part.at + first - skip, last - first);
+    }
+  }
+}
+
+/// sums[m] += sum over k of A(m, k).
+template <class T>
+void Gemm<T>::add_row_sums(Sum* sums, const Word* packed, Index M, Index K) {
+  constexpr Index R = Product::rows;
+  for (Index m = 0; m < M; m += R) {
+    Sum total[R] = {};
+    for (Index k = 0; k < Product::words(K); ++k, packed += R)
+      for (Index r = 0; r < R; ++r) {
+        if constexpr (Product::depth == 1) total[r] += packed[r];
+        else total[r] += std::bit_cast<float>(packed[r] << 16) + std::bit_cast<float>(packed[r] & 0xFFFF0000u);
+      }
+    for (Index r = 0; r < std::min(R, M - m); ++r) sums[m + r] += total[r];
+  }
+}
+
+/// The sums of columns part.first + skip .. + count-1.
+template <class T>
+void Gemm<T>::finish_row(const Part& part, Index row, Index skip, Sum* sums, Index count) {
+  const GemmFinish<T>& finish = part.output->finish;
+  const Index column = part.first + skip, at = row * finish.y_row + column;
+  if (finish.add_to) {
+    Sum* const to = finish.add_to + at;
+    for (Index n = 0; n < count; ++n) to[n] += sums[n];
+    return;
+  }
+  const auto add_wide = [=](const T* values) {
+    detail::in_blocks<detail::lanes<Sum>>(count, [=]<Index W>(Index n) {
+      using V = typename detail::Lanes<Sum, W>::type;
+      detail::store(sums + n, static_cast<V>(detail::load<V>(sums + n) + detail::load_wide<W>(values + n)));
+    });
+  };
+  if (finish.bias) add_wide(finish.bias + column);
+  if (finish.residual) add_wide(finish.residual + at);
+  // Activations are taken of whole registers on their boundary, so that no value's last bits depend on what lies beside it.
+  constexpr Index few = 8 * Product::columns;
+  alignas(64) Sum wide[few];
+  const auto in_parts = [&](const T* values, auto&& of_part) {
+    for (Index n = 0; n < count; n += few) {
+      const Index some = std::min(few, count - n), whole = Product::up_to(Product::columns, some);
+      if constexpr (std::is_same_v<T, Sum>) std::copy_n(values + n, some, wide);
+      else detail::widen(wide, values + n, some);
+      std::fill(wide + some, wide + whole, Sum(0));
+      of_part(n, some, whole);
+    }
+  };
+  if (finish.slope_at)
+    in_parts(finish.slope_at + at,
+             [&](Index n, Index, Index whole) { VectorMath<Sum>::silu_backward(sums + n, sums + n, wide, whole); });
+  const auto write = [](T* to, const Sum* from, Index values) {
+    if constexpr (std::is_same_v<T, Sum>) std::copy_n(from, values, to);
+    else detail::narrow(to, from, values);
+  };
+  write(finish.y + at, sums, count);
+  if (finish.activated)  // of the rounded values, which are what backward sees
+    in_parts(finish.y + at, [&](Index n, Index some, Index whole) {
+      VectorMath<Sum>::silu(wide, wide, whole);
+      write(finish.activated + at + n, wide, some);
+    });
+}
+
+}  // namespace wu::cpu::inline WU_CPU_TARGET::kernel
