@@ -40,8 +40,8 @@ void add_token_block() {
         std::make_shared<Block::Saved<T>>(Block::forward<T>(f.ctx, f.ws, y, x, c, p.frozen(), adapters, 0, grid));
     return [=, &f, &p] {  // dx: from the gradient of y to that of x, in place
       copy(f.ctx, dx, dy);
-      Block::backward<T>(f.ctx, f.ws, dx, View<T, dyn, W>(), Block::Parameters<T>{}, dtokens, *saved, c, p.frozen(),
-                         adapters, 0);
+      Block::backward<T>(f.ctx, f.ws, dx, View<T, dyn, W>(), Block::Parameters<T>{}, dtokens, *saved, p.frozen(), adapters,
+                         0, grid);
     };
   });
 }

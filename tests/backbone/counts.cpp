@@ -29,6 +29,6 @@ BOOST_AUTO_TEST_CASE(edit_transformer_takes_what_it_says) {
       Workspace ws;
       Net::forward<double>(ctx, ws, edit, picture, picture, t, instruction, weights.frozen(), adapters);
       BOOST_CHECK_EQUAL(ctx.operations, Net::operations(batch, height, width, adapted));
-      BOOST_CHECK_EQUAL(ws.peak_bytes(), Net::saved_bytes<double>(batch, height, width, adapted));
+      BOOST_CHECK_EQUAL(ws.taken_bytes(), Net::saved_bytes<double>(batch, height, width, adapted));
     }
 }

@@ -48,9 +48,10 @@ struct Problem {
     return {Tokens::Tokens<const double>(tokens.data(), requests), which, 0.7};
   }
 
+  template <class Keep = SaveBlocks>
   auto forward(auto& ctx, const Adapters& with) {
-    return Net::forward<double>(ctx, ws, pictures(edit), pictures(x_t), pictures(source), t, features(), weights.frozen(),
-                                with);
+    return Net::forward<double, Keep>(ctx, ws, pictures(edit), pictures(x_t), pictures(source), t, features(),
+                                      weights.frozen(), with);
   }
   /// The edit alone, in memory of its own.
   std::vector<double> output(auto& ctx, const Adapters& with) {
@@ -70,10 +71,12 @@ struct Gradients {
 
 const std::vector<double> dedit = test::random_values(batch * picture, "dedit");
 
+template <class Keep = SaveBlocks>
 Gradients gradients_of(auto& ctx, Problem& problem, const Adapters& with) {
   const Workspace::Scope scope(problem.ws);
   Gradients g;
-  const auto saved = problem.forward(ctx, with);
+  const auto saved = problem.forward<Keep>(ctx, with);
+  BOOST_CHECK_EQUAL(problem.ws.taken_bytes(), (Net::saved_bytes<double, Keep>(batch, height, width)));
   Net::backward<double>(ctx, problem.ws, {g.tokens.data(), requests}, g.weights.view(), {g.instruction.data(), batch},
                         {dedit.data(), batch, height, width}, saved, problem.weights.frozen(), with);
   return g;
@@ -117,6 +120,17 @@ BOOST_AUTO_TEST_CASE(gradients_of_weights_adapters_and_instruction) {
     }
   BOOST_CHECK(std::all_of(g.tokens.begin(), g.tokens.begin() + Tokens::values,
                           [](double v) { return v == 0; }));  // nobody's request
+}
+
+BOOST_AUTO_TEST_CASE(recomputed_blocks_give_the_same_gradients_in_less_memory) {
+  cpu::Context ctx({.threads = 2});
+  Problem saved_problem, problem;
+  const Gradients saved = gradients_of(ctx, saved_problem, saved_problem.adapters(shared)),
+                  again = gradients_of<RecomputeBlocks>(ctx, problem, problem.adapters(shared));
+  BOOST_CHECK(again.tokens == saved.tokens);
+  BOOST_CHECK(again.instruction == saved.instruction);
+  BOOST_CHECK(std::ranges::equal(again.weights.flat(), saved.weights.flat()));
+  BOOST_CHECK_LT(problem.ws.peak_bytes(), saved_problem.ws.peak_bytes());
 }
 
 BOOST_AUTO_TEST_CASE(a_frozen_backbone_gives_the_same_gradients_of_its_adapters_bit_for_bit) {

@@ -25,15 +25,15 @@ void check(Index batch) {
   Workspace both_ws, image_ws, text_ws;
   Both::template forward<double>(both, both_ws, u, pictures, pieces, weights.frozen());
   BOOST_CHECK_EQUAL(both.operations, Both::operations(batch));
-  BOOST_CHECK_EQUAL(both_ws.peak_bytes(), Both::template saved_bytes<double>(batch));
+  BOOST_CHECK_EQUAL(both_ws.taken_bytes(), Both::template saved_bytes<double>(batch));
   Tensor<double, dyn, 6> features(batch * Image::length);
   Image::template forward<double>(image, image_ws, features, pictures, weights.frozen().image);
   BOOST_CHECK_EQUAL(image.operations, Image::operations(batch));
-  BOOST_CHECK_EQUAL(image_ws.peak_bytes(), Image::template saved_bytes<double>(batch));
+  BOOST_CHECK_EQUAL(image_ws.taken_bytes(), Image::template saved_bytes<double>(batch));
   Tensor<double, dyn, 6> words(batch * Text::length);
   Text::template forward<double>(text, text_ws, words, pieces, weights.frozen().text);
   BOOST_CHECK_EQUAL(text.operations, Text::operations(batch));
-  BOOST_CHECK_EQUAL(text_ws.peak_bytes(), Text::template saved_bytes<double>(batch));
+  BOOST_CHECK_EQUAL(text_ws.taken_bytes(), Text::template saved_bytes<double>(batch));
 }
 
 }  // namespace

@@ -139,6 +139,26 @@ BOOST_AUTO_TEST_CASE(hybrid_gradients) {
       });
 }
 
+BOOST_AUTO_TEST_CASE(recomputed_blocks_give_the_same_gradients_and_keep_less) {
+  const auto run = []<class Keep>(Keep) {
+    cpu::Context ctx({.threads = 2});
+    const auto weights = initialised<Both>(test::seed);
+    auto gradients = Weights<Both, double>();
+    auto u = test::poisoned(batch * Both::length * C);
+    const auto du = test::random_values(batch * Both::length * C, "du");
+    Workspace ws;
+    const auto saved = Both::forward<double, Keep>(ctx, ws, View<double, dyn, dyn, C>(u.data(), batch, Both::length),
+                                                   pictures_view(), pieces, weights.frozen());
+    BOOST_CHECK_EQUAL(ws.taken_bytes(), (Both::saved_bytes<double, Keep>(batch)));
+    Both::backward<double>(ctx, ws, gradients.view(), View<const double, dyn, dyn, C>(du.data(), batch, Both::length), saved,
+                           weights.frozen());
+    return gradients;
+  };
+  const auto saved = run(SaveBlocks{}), again = run(RecomputeBlocks{});
+  BOOST_CHECK(std::ranges::equal(again.flat(), saved.flat()));
+  static_assert(Both::saved_bytes<double, RecomputeBlocks>(batch) < Both::saved_bytes<double>(batch));
+}
+
 BOOST_AUTO_TEST_CASE(hybrid_puts_image_before_text_for_every_sample) {
   static_assert(Both::length == 9 + 5 && Both::width == C);
   const auto weights = initialised<Both>(test::seed);

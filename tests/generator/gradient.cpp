@@ -5,6 +5,7 @@
 
 #include "support/gradient_check.hpp"
 #include "wu/core/parameters.hpp"
+#include "wu/cpu/cpu.hpp"
 #include "wu/generator/generator.hpp"
 #include "wu/nn/linear.hpp"
 
@@ -115,7 +116,7 @@ BOOST_AUTO_TEST_CASE(saved_bytes_are_what_forward_takes) {
     reference ctx;
     G::template forward<double>(ctx, ws, {tokens.data(), samples},
                                 View<const double, dyn, dyn, G::input>(condition.data(), samples, rows), weights.frozen());
-    BOOST_CHECK_EQUAL(ws.peak_bytes(), G::template saved_bytes<double>(samples, rows));
+    BOOST_CHECK_EQUAL(ws.taken_bytes(), G::template saved_bytes<double>(samples, rows));
   };
   using Two = Generator<Tokens, Width<12>, HeadWidth<4>, Blocks<2>, JoinedRanks<2>, ConditionWidth<7>>;
   using Paper = Generator<Tokens, Width<24>, HeadWidth<8>, Blocks<1>, JoinedRanks<4>, ConditionWidth<7>, PaperOrder,
@@ -124,6 +125,34 @@ BOOST_AUTO_TEST_CASE(saved_bytes_are_what_forward_takes) {
     for (const Index rows : {1, 5})
       check_one(Two{}, samples, rows), check_one(Paper{}, samples, rows), check_one(OneAxisEach{}, samples, rows);
   static_assert(Two::saved_bytes<float>(2, 5) < Two::saved_bytes<double>(2, 5));
+}
+
+BOOST_AUTO_TEST_CASE(recomputed_blocks_give_the_same_gradients_in_less_memory) {
+  using G = Generator<Tokens, Width<12>, HeadWidth<4>, Blocks<4>, JoinedRanks<2>, ConditionWidth<7>>;
+  const auto run = []<class Keep>(Keep, auto ctx) {
+    Problem<G> problem;
+    std::ranges::copy(test::random_values(problem.weights.extent, "weights"), problem.weights.flat().begin());
+    const auto saved = G::forward<double, Keep>(
+        ctx, problem.ws, {problem.tokens.data(), batch},
+        View<const double, dyn, dyn, G::input>(problem.condition.data(), batch, length), problem.weights.frozen());
+    BOOST_CHECK_EQUAL(problem.ws.taken_bytes(), (G::saved_bytes<double, Keep>(batch, length)));
+    G::backward<double>(ctx, problem.ws, View<double, dyn, dyn, G::input>(problem.dcondition.data(), batch, length),
+                        problem.gradients.view(), {test::random_values(batch * Tokens::values, "cotangent").data(), batch},
+                        saved, problem.weights.frozen());
+    return problem;
+  };
+  const auto check = [&](auto context) {
+    const auto saved = run(SaveBlocks{}, context()), again = run(RecomputeBlocks{}, context());
+    BOOST_CHECK(again.tokens == saved.tokens);
+    BOOST_CHECK(again.dcondition == saved.dcondition);
+    BOOST_CHECK(std::ranges::equal(again.gradients.flat(), saved.gradients.flat()));
+    // What four blocks kept is now what one keeps.
+    constexpr Index rows = batch * G::positions;
+    constexpr std::size_t of_a_block = G::Block::saved_bytes<double>(rows, rows, batch * length);
+    BOOST_CHECK_LE(again.ws.peak_bytes(), saved.ws.peak_bytes() - 2 * of_a_block);
+  };
+  check([] { return reference(); });
+  check([] { return cpu::Context({.threads = 2}); });
 }
 
 BOOST_AUTO_TEST_CASE(attention_over_layer_and_rank_keeps_tokens_apart) {

@@ -43,7 +43,7 @@ BOOST_AUTO_TEST_CASE(linear_layers_take_what_they_say) {
     Workspace ws;
     Lora::forward<double>(ctx, ws, y, x, weights.frozen(), adapter, which, 1);
     BOOST_CHECK_EQUAL(ctx.operations, Lora::operations(rows, adapted));
-    BOOST_CHECK_EQUAL(ws.peak_bytes(), Lora::saved_bytes<double>(rows, adapted));
+    BOOST_CHECK_EQUAL(ws.taken_bytes(), Lora::saved_bytes<double>(rows, adapted));
   }
   BOOST_CHECK_GT(Lora::operations(rows), Plain::operations(rows));
 }
@@ -62,7 +62,7 @@ BOOST_AUTO_TEST_CASE(attention_takes_what_it_says) {
   Workspace ws;
   Module::forward<double>(ctx, ws, y, x, u, weights.frozen(), no_rotation, no_rotation, rows);
   BOOST_CHECK_EQUAL(ctx.operations, Module::operations(batch * queries, batch * keys, keys));
-  BOOST_CHECK_EQUAL(ws.peak_bytes(), Module::saved_bytes<double>(batch * queries, batch * keys));
+  BOOST_CHECK_EQUAL(ws.taken_bytes(), Module::saved_bytes<double>(batch * queries, batch * keys));
 }
 
 BOOST_AUTO_TEST_CASE(feed_forward_and_encoder_block_take_what_they_say) {
@@ -77,11 +77,11 @@ BOOST_AUTO_TEST_CASE(feed_forward_and_encoder_block_take_what_they_say) {
     Workspace ws;
     Block::forward<double>(ctx, ws, y, x, weights.frozen(), batch);
     BOOST_CHECK_EQUAL(ctx.operations, Block::operations(rows, batch));
-    BOOST_CHECK_EQUAL(ws.peak_bytes(), Block::saved_bytes<double>(rows));
+    BOOST_CHECK_EQUAL(ws.taken_bytes(), Block::saved_bytes<double>(rows));
   }
   Counting ctx;
   Workspace ws;
   Hidden::forward<double>(ctx, ws, y, x, weights.frozen().feed_forward);
   BOOST_CHECK_EQUAL(ctx.operations, Hidden::operations(rows));
-  BOOST_CHECK_EQUAL(ws.peak_bytes(), Hidden::saved_bytes<double>(rows));
+  BOOST_CHECK_EQUAL(ws.taken_bytes(), Hidden::saved_bytes<double>(rows));
 }

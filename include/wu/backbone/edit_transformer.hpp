@@ -18,6 +18,7 @@
 #include "wu/backbone/pixel_block.hpp"
 #include "wu/backbone/token_block.hpp"
 #include "wu/nn/initialise.hpp"
+#include "wu/nn/recompute.hpp"
 #include "wu/ops/patches.hpp"
 
 namespace wu::backbone {
@@ -86,25 +87,25 @@ struct EditTransformer {
   static constexpr Index parameter_count = wu::parameter_count<Parameters<float>>();
 
   /// What one layer's backward needs.
-  template <class T>
+  template <class T, class Keep = SaveBlocks>
   struct LayerSaved {
     View<T, dyn, dyn, dyn, P> x;          // after pixel.in
     View<T, dyn, dyn, dyn, P> pooled, y;  // coarse; the pixel stream's output
     View<T, dyn, Rank> xa_in, xa_token_in, xa_out;
-    typename TokenStream::template Saved<T> tokens;
-    typename PixelStream::template Saved<T> pixels;
+    typename Keep::template of<TokenStream>::template Saved<T> tokens;
+    typename Keep::template of<PixelStream>::template Saved<T> pixels;
   };
-  /// What backward needs, in the workspace until the caller's scope ends.
-  template <class T>
+  /// What backward needs, in the workspace until the caller's scope ends. Keep: SaveBlocks or RecomputeBlocks.
+  template <class T, class Keep = SaveBlocks>
   struct Saved {
     View<T, dyn, dyn, dyn, inputs> e;
     View<T, dyn, time_width> waves;
     View<const T, dyn, InstructionWidth> instruction;
     View<T, dyn, W> sum, c;
-    std::array<LayerSaved<T>, static_cast<std::size_t>(Layers)> layers;
+    std::array<LayerSaved<T, Keep>, static_cast<std::size_t>(Layers)> layers;
   };
   /// What forward takes from the workspace and keeps, for `batch` pictures of height x width pixels, with adapters or not.
-  template <class T>
+  template <class T, class Keep = SaveBlocks>
   static constexpr std::size_t saved_bytes(Index batch, Index height, Index width, bool adapted = true) {
     const Index pixels = batch * (height / 2) * (width / 2);
     const std::array<Index, 2> grid{height / token_pixels, width / token_pixels};
@@ -113,8 +114,8 @@ struct EditTransformer {
     const std::size_t layer =
         2 * bytes(pixels * P) + bytes(cells * P) + 2 * bytes(cells * W) + In::template saved_bytes<T>(pixels, adapted) +
         TokenIn::template saved_bytes<T>(cells, adapted) + Out::template saved_bytes<T>(pixels, adapted) +
-        TokenStream::template saved_bytes<T>(batch, grid, adapted) +
-        PixelStream::template saved_bytes<T>(pixels, cells, adapted);
+        Keep::template of<TokenStream>::template saved_bytes<T>(batch, grid, adapted) +
+        Keep::template of<PixelStream>::template saved_bytes<T>(pixels, cells, adapted);
     return bytes(pixels * inputs) + bytes(batch * time_width) + 3 * bytes(batch * W) + bytes(cells * W) +
            2 * bytes(pixels * outputs) + static_cast<std::size_t>(Layers) * layer;
   }
@@ -174,11 +175,11 @@ struct EditTransformer {
 
   /// edit (b, H, W, 3) for pictures x_t and source at times t, with the instruction's features (b, InstructionWidth).
   /// Throws ShapeError on pictures of different size or not in multiples of 8 pixels; NonFiniteError on a NaN in an adapter.
-  template <class T>
-  static Saved<T> forward(auto& ctx, Workspace& ws, View<T, dyn, dyn, dyn, 3> edit, View<const T, dyn, dyn, dyn, 3> x_t,
-                          View<const T, dyn, dyn, dyn, 3> source, std::span<const double> t,
-                          View<const T, dyn, InstructionWidth> instruction, const Parameters<const T>& p,
-                          const Adapters<T>& adapters) {
+  template <class T, class Keep = SaveBlocks>
+  static Saved<T, Keep> forward(auto& ctx, Workspace& ws, View<T, dyn, dyn, dyn, 3> edit,
+                                View<const T, dyn, dyn, dyn, 3> x_t, View<const T, dyn, dyn, dyn, 3> source,
+                                std::span<const double> t, View<const T, dyn, InstructionWidth> instruction,
+                                const Parameters<const T>& p, const Adapters<T>& adapters) {
     const Index b = x_t.extent(0), H = x_t.extent(1) / 2, V = x_t.extent(2) / 2;
     if (x_t.dynamic != source.dynamic || x_t.dynamic != edit.dynamic || x_t.extent(1) % token_pixels ||
         x_t.extent(2) % token_pixels || b < 1 || static_cast<Index>(t.size()) != b || instruction.rows() != b)
@@ -189,7 +190,7 @@ struct EditTransformer {
                   x_t.extent(2), ", source ", source.extent(0), " x ", source.extent(1), " x ", source.extent(2), ", ",
                   t.size(), " times, ", instruction.rows(), " instructions"));
     backbone::check(adapters, b);
-    Saved<T> s;
+    Saved<T, Keep> s;
     s.instruction = instruction;
     s.e = ws.take<T, dyn, dyn, dyn, inputs>(b, H, V);
     join(ctx, ws, s.e, x_t, source);
@@ -226,10 +227,10 @@ struct EditTransformer {
       z.xa_token_in = TokenIn::template forward<T>(ctx, ws, fed.flat(), as_const(z.pooled).flat(), q.token_in,
                                                    adapters.template of<"token.in">(l), adapters.which, adapters.scale);
       add(ctx, fed.flat(), as_const(tokens).flat());
-      z.tokens =
-          TokenStream::template forward<T>(ctx, ws, next.flat(), as_const(fed).flat(), s.c, q.tokens, adapters, l, {gh, gv});
+      z.tokens = Keep::template of<TokenStream>::template forward<T>(ctx, ws, next.flat(), as_const(fed).flat(), s.c,
+                                                                     q.tokens, adapters, l, std::array{gh, gv});
       z.y = ws.take<T, dyn, dyn, dyn, P>(b, H, V);
-      z.pixels = PixelStream::template forward<T>(ctx, ws, z.y, z.x, next, q.pixels, adapters, l);
+      z.pixels = Keep::template of<PixelStream>::template forward<T>(ctx, ws, z.y, z.x, next, q.pixels, adapters, l);
       const auto into = l == 0 ? out : piece;
       z.xa_out = Out::template forward<T>(ctx, ws, into.flat(), as_const(z.y).flat(), q.pixel_out,
                                           adapters.template of<"pixel.out">(l), adapters.which, adapters.scale);
@@ -242,10 +243,10 @@ struct EditTransformer {
 
   /// Gradients of the adapters (added; null: not wanted), of the backbone's own weights (added; null views: frozen) and of the
   /// instruction's features (overwritten; null: not wanted) from that of the edit.
-  template <class T>
+  template <class T, class Keep>
   static void backward(auto& ctx, Workspace& ws, typename Tokens::template Tokens<T> dadapters /* += */,
                        const Parameters<accumulator_t<T>>& dp /* += */, View<T, dyn, InstructionWidth> dinstruction /* = */,
-                       View<const T, dyn, dyn, dyn, 3> dedit, const Saved<T>& s, const Parameters<const T>& p,
+                       View<const T, dyn, dyn, dyn, 3> dedit, const Saved<T, Keep>& s, const Parameters<const T>& p,
                        const Adapters<T>& adapters) {
     const Workspace::Scope scope(ws);
     const Index b = s.e.extent(0), H = s.e.extent(1), V = s.e.extent(2), gh = H / coarse, gv = V / coarse;
@@ -270,9 +271,10 @@ struct EditTransformer {
                                 as_const(dout).flat(), as_const(z.y).flat(), z.xa_out, q.pixel_out,
                                 adapters.template of<"pixel.out">(l), adapters.which, adapters.scale);
       add(ctx, dx.flat(), as_const(part).flat());
-      PixelStream::template backward<T>(ctx, ws, dx, dtokens, dq.pixels, dadapters, z.pixels, q.pixels, adapters, l);
-      TokenStream::template backward<T>(ctx, ws, dtokens.flat(), dc, dq.tokens, dadapters, z.tokens, s.c, q.tokens, adapters,
-                                        l);
+      Keep::template of<PixelStream>::template backward<T>(ctx, ws, dx, dtokens, dq.pixels, dadapters, z.pixels, q.pixels,
+                                                           adapters, l);
+      Keep::template of<TokenStream>::template backward<T>(ctx, ws, dtokens.flat(), dc, dq.tokens, dadapters, z.tokens,
+                                                           q.tokens, adapters, l, std::array{gh, gv});
       TokenIn::template backward<T>(ctx, ws, dpooled.flat(), dq.token_in, A::template gradient<"token.in">(dadapters, l),
                                     as_const(dtokens).flat(), as_const(z.pooled).flat(), z.xa_token_in, q.token_in,
                                     adapters.template of<"token.in">(l), adapters.which, adapters.scale);

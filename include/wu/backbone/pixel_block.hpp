@@ -5,6 +5,8 @@
 // No norm: amplitudes are what a filter works on, and a linear path from input to output must stay linear.
 #pragma once
 
+#include <tuple>
+
 #include "wu/backbone/adapters.hpp"
 #include "wu/nn/linear.hpp"
 #include "wu/ops/activations.hpp"
@@ -46,6 +48,9 @@ struct PixelBlock {
            text::parameters<PixelBlock>() + text::parts<PixelBlock>();
   }
 
+  /// What forward takes before the weights: y, x, tokens.
+  template <class T>
+  using Operands = std::tuple<View<T, dyn, dyn, dyn, P>, View<const T, dyn, dyn, dyn, P>, View<const T, dyn, dyn, dyn, W>>;
   /// What backward needs, in the workspace until the caller's scope ends.
   template <class T>
   struct Saved {
@@ -73,8 +78,8 @@ struct PixelBlock {
            2 * 25 * static_cast<double>(pixels) * static_cast<double>(P);
   }
 
-  /// y, x: (b, rows, columns, P)   tokens: (b, rows / F, columns / F, W). Throws ShapeError if the grids are no multiple of
-  /// each other.
+  /// y, x: (b, rows, columns, P)   tokens: (b, rows / F, columns / F, W). y null: not wanted. Throws ShapeError if the
+  /// grids are no multiple of each other.
   template <class T, class A>
   static Saved<T> forward(auto& ctx, Workspace& ws, View<T, dyn, dyn, dyn, P> y, View<const T, dyn, dyn, dyn, P> x,
                           View<const T, dyn, dyn, dyn, W> tokens, const Parameters<const T>& p, const A& adapters,
@@ -99,6 +104,7 @@ struct PixelBlock {
     s.xa_up = Up::template forward<T>(ctx, ws, s.raised, s.filtered.flat(), p.up, adapters.template of<"pixel.up">(layer),
                                       adapters.which, adapters.scale);
     gelu_forward(ctx, s.activated, as_const(s.raised));
+    if (!y.data) y = ws.take<T, dyn, dyn, dyn, P>(b, height, width);  // the adapter's part of it is on the way to xa_down
     s.xa_down = Down::template forward<T>(ctx, ws, y.flat(), s.activated, p.down, adapters.template of<"pixel.down">(layer),
                                           adapters.which, adapters.scale);
     add(ctx, y.flat(), as_const(s.filtered).flat());

@@ -6,6 +6,7 @@
 #pragma once
 
 #include <array>
+#include <tuple>
 
 #include "wu/backbone/adapters.hpp"
 #include "wu/nn/linear.hpp"
@@ -55,10 +56,13 @@ struct TokenBlock {
            ": " + text::parameters<TokenBlock>() + text::parts<TokenBlock>();
   }
 
+  /// What forward takes before the weights: y, x, c.
+  template <class T>
+  using Operands = std::tuple<View<T, dyn, W>, View<const T, dyn, W>, View<const T, dyn, W>>;
   /// What backward needs, in the workspace until the caller's scope ends.
   template <class T>
   struct Saved {
-    View<const T, dyn, W> x;
+    View<const T, dyn, W> x, c;
     View<T, dyn, 6 * W> modulation;
     View<T, dyn, W> normed1, modulated1, mixed, attended, middle, normed2, modulated2, lowered;
     View<T, dyn, 3 * W> qkv;
@@ -93,7 +97,7 @@ struct TokenBlock {
            4 * static_cast<double>(rows) * static_cast<double>(cells) * static_cast<double>(W);
   }
 
-  /// y = block(x). grid: rows and columns of tokens of one picture.
+  /// y = block(x); y null: not wanted. grid: rows and columns of tokens of one picture.
   template <class T, class A>
   static Saved<T> forward(auto& ctx, Workspace& ws, View<T, dyn, W> y, View<const T, dyn, W> x, View<const T, dyn, W> c,
                           const Parameters<const T>& p, const A& adapters, Index layer, std::array<Index, 2> grid) {
@@ -102,7 +106,7 @@ struct TokenBlock {
     auto wide = [&] { return ws.take<T, dyn, W>(n); };
     auto sums = [&] { return ws.take<Sum, dyn>(n); };
     Saved<T> s;
-    s.x = x;
+    s.x = x, s.c = c;
     s.modulation = ws.take<T, dyn, 6 * W>(b);
     linear_forward(ctx, s.modulation, c, p.modulation.weight, p.modulation.bias);
     s.rotary = Rotary<T, 2>::make(ws, rotary_axes(grid));
@@ -138,6 +142,7 @@ struct TokenBlock {
     gelu_forward(ctx, s.activated, as_const(s.raised));
     s.xa_down = Down::template forward<T>(ctx, ws, s.lowered, s.activated, p.down, adapters.template of<"mlp.down">(layer),
                                           adapters.which, adapters.scale);
+    if (!y.data) return s;
     copy(ctx, y, as_const(s.middle));
     gated_add_forward(ctx, y, as_const(s.lowered), columns<5 * W, W>(as_const(s.modulation)));
     return s;
@@ -146,10 +151,10 @@ struct TokenBlock {
   /// dx comes in as the gradient of y and goes out as that of x; dc is added to, or null for a frozen backbone. dp null: frozen.
   template <class T, class A, class Tokens>
   static void backward(auto& ctx, Workspace& ws, View<T, dyn, W> dx, View<T, dyn, W> dc,
-                       const Parameters<accumulator_t<T>>& dp, Tokens dtokens, const Saved<T>& s, View<const T, dyn, W> c,
-                       const Parameters<const T>& p, const A& adapters, Index layer) {
+                       const Parameters<accumulator_t<T>>& dp, Tokens dtokens, const Saved<T>& s,
+                       const Parameters<const T>& p, const A& adapters, Index layer, std::array<Index, 2> /*grid*/) {
     const Workspace::Scope scope(ws);
-    const Index n = dx.rows(), b = c.rows();
+    const Index n = dx.rows(), b = s.c.rows();
     const auto dmod = ws.take<T, dyn, 6 * W>(b);
     const auto d1 = ws.take<T, dyn, W>(n), d2 = ws.take<T, dyn, W>(n);
     const auto draised = ws.take<T, dyn, Hidden>(n);
@@ -187,7 +192,7 @@ struct TokenBlock {
 
     if (!dc.data) return;
     const auto part = ws.take<T, dyn, W>(b);
-    linear_backward(ctx, part, dp.modulation.weight, dp.modulation.bias, as_const(dmod), c, p.modulation.weight);
+    linear_backward(ctx, part, dp.modulation.weight, dp.modulation.bias, as_const(dmod), s.c, p.modulation.weight);
     add(ctx, dc, as_const(part));
   }
 };

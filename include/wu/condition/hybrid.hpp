@@ -10,6 +10,7 @@
 #include "wu/condition/image_encoder.hpp"
 #include "wu/condition/text_encoder.hpp"
 #include "wu/condition/word_pieces.hpp"
+#include "wu/nn/recompute.hpp"
 
 namespace wu::condition {
 
@@ -39,17 +40,17 @@ struct Hybrid {
       at("text", text);
     }
   };
-  /// What backward needs, in the workspace until the caller's scope ends.
-  template <class T>
+  /// What backward needs, in the workspace until the caller's scope ends. Keep: SaveBlocks or RecomputeBlocks.
+  template <class T, class Keep = SaveBlocks>
   struct Saved {
-    typename Image::template Saved<T> image;
-    typename Text::template Saved<T> text;
+    typename Image::template Saved<T, Keep> image;
+    typename Text::template Saved<T, Keep> text;
   };
   /// What forward takes from the workspace and keeps.
-  template <class T>
+  template <class T, class Keep = SaveBlocks>
   static constexpr std::size_t saved_bytes(Index batch) {
     return Workspace::bytes_of<T>(batch * Image::length * width) + Workspace::bytes_of<T>(batch * Text::length * width) +
-           Image::template saved_bytes<T>(batch) + Text::template saved_bytes<T>(batch);
+           Image::template saved_bytes<T, Keep>(batch) + Text::template saved_bytes<T, Keep>(batch);
   }
   /// Floating-point operations of forward in products.
   static constexpr double operations(Index batch) { return Image::operations(batch) + Text::operations(batch); }
@@ -68,9 +69,9 @@ struct Hybrid {
   }
 
   /// u: (b, length, width)   image: (b, size, size, 3)   pieces: b * Text::length ids. Throws ShapeError on other sizes.
-  template <class T>
-  static Saved<T> forward(auto& ctx, Workspace& ws, View<T, dyn, dyn, width> u, View<const T, dyn, dyn, dyn, 3> image,
-                          std::span<const std::int32_t> pieces, const Parameters<const T>& p) {
+  template <class T, class Keep = SaveBlocks>
+  static Saved<T, Keep> forward(auto& ctx, Workspace& ws, View<T, dyn, dyn, width> u, View<const T, dyn, dyn, dyn, 3> image,
+                                std::span<const std::int32_t> pieces, const Parameters<const T>& p) {
     const Index batch = image.extent(0);
     if (static_cast<Index>(pieces.size()) != batch * Text::length)
       throw ShapeError(message("hybrid condition: expected ", batch * Text::length, " word pieces for ", batch,
@@ -79,8 +80,8 @@ struct Hybrid {
       throw ShapeError(message("hybrid condition: expected ", length, " rows of features for each of ", batch,
                                " images, found ", u.extent(1), " for ", u.extent(0)));
     const auto a = ws.take<T, dyn, width>(batch * Image::length), b = ws.take<T, dyn, width>(batch * Text::length);
-    Saved<T> s{Image::template forward<T>(ctx, ws, a, image, p.image),
-               Text::template forward<T>(ctx, ws, b, pieces, p.text)};
+    Saved<T, Keep> s{Image::template forward<T, Keep>(ctx, ws, a, image, p.image),
+                     Text::template forward<T, Keep>(ctx, ws, b, pieces, p.text)};
     for (Index k = 0; k < batch; ++k) {
       T* const out = u.data + k * length * width;
       std::copy_n(a.data + k * Image::length * width, Image::length * width, out);
@@ -90,9 +91,9 @@ struct Hybrid {
   }
 
   /// du: (b, length, width). Adds to dp. Throws ShapeError on another length.
-  template <class T>
+  template <class T, class Keep>
   static void backward(auto& ctx, Workspace& ws, const Parameters<accumulator_t<T>>& dp, View<const T, dyn, dyn, width> du,
-                       const Saved<T>& s, const Parameters<const T>& p) {
+                       const Saved<T, Keep>& s, const Parameters<const T>& p) {
     const Workspace::Scope scope(ws);
     const Index batch = du.extent(0);
     if (du.extent(1) != length)

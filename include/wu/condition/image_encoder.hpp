@@ -6,6 +6,7 @@
 
 #include "wu/nn/encoder_block.hpp"
 #include "wu/nn/initialise.hpp"
+#include "wu/nn/recompute.hpp"
 #include "wu/ops/patches.hpp"
 
 namespace wu::condition {
@@ -33,19 +34,19 @@ struct ImageEncoder {
     }
   };
 
-  /// What backward needs, in the workspace until the caller's scope ends.
-  template <class T>
+  /// What backward needs, in the workspace until the caller's scope ends. Keep: SaveBlocks or RecomputeBlocks.
+  template <class T, class Keep = SaveBlocks>
   struct Saved {
     View<T, dyn, patch_width> patches;
-    std::array<typename Block::template Saved<T>, static_cast<std::size_t>(N)> blocks;
+    std::array<typename Keep::template of<Block>::template Saved<T>, static_cast<std::size_t>(N)> blocks;
   };
   /// What forward takes from the workspace and keeps.
-  template <class T>
+  template <class T, class Keep = SaveBlocks>
   static constexpr std::size_t saved_bytes(Index batch) {
     const Index rows = batch * length;
     return Workspace::bytes_of<T>(batch * length * patch_width) +
            static_cast<std::size_t>(N + 1) * Workspace::bytes_of<T>(rows * C) +
-           static_cast<std::size_t>(N) * Block::template saved_bytes<T>(rows);
+           static_cast<std::size_t>(N) * Keep::template of<Block>::template saved_bytes<T>(rows);
   }
   /// Floating-point operations of forward in products.
   static constexpr double operations(Index batch) {
@@ -71,14 +72,14 @@ struct ImageEncoder {
   }
 
   /// features: (b * length, C)   image: (b, Size, Size, 3). Throws ShapeError on pictures of another size.
-  template <class T>
-  static Saved<T> forward(auto& ctx, Workspace& ws, View<T, dyn, C> features, View<const T, dyn, dyn, dyn, 3> image,
-                          const Parameters<const T>& p) {
+  template <class T, class Keep = SaveBlocks>
+  static Saved<T, Keep> forward(auto& ctx, Workspace& ws, View<T, dyn, C> features, View<const T, dyn, dyn, dyn, 3> image,
+                                const Parameters<const T>& p) {
     const Index batch = image.extent(0);
     if (image.extent(1) != Size || image.extent(2) != Size)
       throw ShapeError(message("image encoder: expected ", Size, " x ", Size, " pixels, found ", image.extent(1), " x ",
                                image.extent(2)));
-    Saved<T> s{ws.take<T, dyn, patch_width>(batch * length), {}};
+    Saved<T, Keep> s{ws.take<T, dyn, patch_width>(batch * length), {}};
     auto x = N > 0 ? ws.take<T, dyn, C>(batch * length) : features;
     const auto place = ws.take<T, dyn, C>(batch * length);
     patches_forward(ctx, s.patches, image);
@@ -87,18 +88,19 @@ struct ImageEncoder {
     add(ctx, x, as_const(place));
     for (std::size_t i = 0; i < static_cast<std::size_t>(N); ++i) {
       const auto y = i + 1 == static_cast<std::size_t>(N) ? features : ws.take<T, dyn, C>(batch * length);
-      s.blocks[i] = Block::template forward<T>(ctx, ws, y, x, p.blocks[i], batch);
+      s.blocks[i] = Keep::template of<Block>::template forward<T>(ctx, ws, y, x, p.blocks[i], batch);
       x = y;
     }
     return s;
   }
 
   /// Consumes dfeatures. Pixels get no gradient: nothing before them learns.
-  template <class T>
+  template <class T, class Keep>
   static void backward(auto& ctx, Workspace& ws, const Parameters<accumulator_t<T>>& dp, View<T, dyn, C> dfeatures,
-                       const Saved<T>& s, const Parameters<const T>& p) {
+                       const Saved<T, Keep>& s, const Parameters<const T>& p) {
     for (std::size_t i = static_cast<std::size_t>(N); i-- > 0;)
-      Block::template backward<T>(ctx, ws, dfeatures, dp.blocks[i], s.blocks[i], p.blocks[i]);
+      Keep::template of<Block>::template backward<T>(ctx, ws, dfeatures, dp.blocks[i], s.blocks[i], p.blocks[i],
+                                                     dfeatures.rows() / length);
     broadcast_rows_backward(ctx, View<accumulator_t<T>, dyn, C>(dp.position.data, length), as_const(dfeatures));
     linear_backward(ctx, View<T, dyn, patch_width>(), dp.patch.weight, dp.patch.bias, as_const(dfeatures),
                     as_const(s.patches), p.patch.weight);

@@ -6,6 +6,7 @@
 
 #include "wu/nn/encoder_block.hpp"
 #include "wu/nn/initialise.hpp"
+#include "wu/nn/recompute.hpp"
 #include "wu/ops/embedding.hpp"
 
 namespace wu::condition {
@@ -31,18 +32,18 @@ struct TextEncoder {
     }
   };
 
-  /// What backward needs, in the workspace until the caller's scope ends.
-  template <class T>
+  /// What backward needs, in the workspace until the caller's scope ends. Keep: SaveBlocks or RecomputeBlocks.
+  template <class T, class Keep = SaveBlocks>
   struct Saved {
     std::span<const std::int32_t> pieces;
-    std::array<typename Block::template Saved<T>, static_cast<std::size_t>(N)> blocks;
+    std::array<typename Keep::template of<Block>::template Saved<T>, static_cast<std::size_t>(N)> blocks;
   };
   /// What forward takes from the workspace and keeps.
-  template <class T>
+  template <class T, class Keep = SaveBlocks>
   static constexpr std::size_t saved_bytes(Index batch) {
     const Index rows = batch * Length;
     return static_cast<std::size_t>(N + 1) * Workspace::bytes_of<T>(rows * C) +
-           static_cast<std::size_t>(N) * Block::template saved_bytes<T>(rows);
+           static_cast<std::size_t>(N) * Keep::template of<Block>::template saved_bytes<T>(rows);
   }
   /// Floating-point operations of forward in products.
   static constexpr double operations(Index batch) {
@@ -68,11 +69,11 @@ struct TextEncoder {
   }
 
   /// pieces: b * Length ids, as word_pieces() makes them. They must outlive the backward pass.
-  template <class T>
-  static Saved<T> forward(auto& ctx, Workspace& ws, View<T, dyn, C> features, std::span<const std::int32_t> pieces,
-                          const Parameters<const T>& p) {
+  template <class T, class Keep = SaveBlocks>
+  static Saved<T, Keep> forward(auto& ctx, Workspace& ws, View<T, dyn, C> features, std::span<const std::int32_t> pieces,
+                                const Parameters<const T>& p) {
     const Index batch = static_cast<Index>(pieces.size()) / Length;
-    Saved<T> s{pieces, {}};
+    Saved<T, Keep> s{pieces, {}};
     auto x = N > 0 ? ws.take<T, dyn, C>(batch * Length) : features;
     const auto place = ws.take<T, dyn, C>(batch * Length);
     embedding_forward(ctx, x, pieces, p.table);
@@ -80,18 +81,19 @@ struct TextEncoder {
     add(ctx, x, as_const(place));
     for (std::size_t i = 0; i < static_cast<std::size_t>(N); ++i) {
       const auto y = i + 1 == static_cast<std::size_t>(N) ? features : ws.take<T, dyn, C>(batch * Length);
-      s.blocks[i] = Block::template forward<T>(ctx, ws, y, x, p.blocks[i], batch);
+      s.blocks[i] = Keep::template of<Block>::template forward<T>(ctx, ws, y, x, p.blocks[i], batch);
       x = y;
     }
     return s;
   }
 
   /// Consumes dfeatures.
-  template <class T>
+  template <class T, class Keep>
   static void backward(auto& ctx, Workspace& ws, const Parameters<accumulator_t<T>>& dp, View<T, dyn, C> dfeatures,
-                       const Saved<T>& s, const Parameters<const T>& p) {
+                       const Saved<T, Keep>& s, const Parameters<const T>& p) {
     for (std::size_t i = static_cast<std::size_t>(N); i-- > 0;)
-      Block::template backward<T>(ctx, ws, dfeatures, dp.blocks[i], s.blocks[i], p.blocks[i]);
+      Keep::template of<Block>::template backward<T>(ctx, ws, dfeatures, dp.blocks[i], s.blocks[i], p.blocks[i],
+                                                     dfeatures.rows() / length);
     broadcast_rows_backward(ctx, View<accumulator_t<T>, dyn, C>(dp.position.data, Length), as_const(dfeatures));
     embedding_backward(ctx, dp.table, as_const(dfeatures), s.pieces);
   }

@@ -56,6 +56,8 @@ class Workspace {
     std::size_t chunk_, used_, total_;
   };
 
+  /// The bytes that are out now.
+  std::size_t taken_bytes() const { return total_; }
   /// The most bytes that were ever out at once.
   std::size_t peak_bytes() const { return peak_; }
   /// How many times memory was asked of the system.

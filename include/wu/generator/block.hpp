@@ -120,6 +120,9 @@ struct GeneratorBlock<BlockOrder<Attentions...>, G, C, HeadWidth> {
     AttentionRows cross_rows;
   };
 
+  /// What forward takes before the weights: y, x, u.
+  template <class T>
+  using Operands = std::tuple<View<T, dyn, C>, View<const T, dyn, C>, View<const T, dyn, C>>;
   /// What backward needs, in the workspace until the caller's scope ends.
   template <class T>
   struct Saved {
@@ -142,7 +145,7 @@ struct GeneratorBlock<BlockOrder<Attentions...>, G, C, HeadWidth> {
            Hidden::template saved_bytes<T>(rows);
   }
 
-  /// x: as many rows as y, or those of one sample, which then stands for every sample.
+  /// x: as many rows as y, or those of one sample, which then stands for every sample. y null: its values are not wanted.
   template <class T>
   static Saved<T> forward(auto& ctx, Workspace& ws, View<T, dyn, C> y, View<const T, dyn, C> x, View<const T, dyn, C> u,
                           const Parameters<const T>& p, const auto& shared) {
@@ -184,7 +187,7 @@ struct GeneratorBlock<BlockOrder<Attentions...>, G, C, HeadWidth> {
       x = next;
     }
     s.hidden = Hidden::template forward<T>(ctx, ws, y, norm(self_count + 1), p.feed_forward);
-    add(ctx, y, x);
+    if (y.data) add(ctx, y, x);
     return s;
   }
 

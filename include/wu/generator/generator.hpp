@@ -18,6 +18,7 @@
 #include "wu/generator/prior.hpp"
 #include "wu/generator/tokenizer.hpp"
 #include "wu/nn/initialise.hpp"
+#include "wu/nn/recompute.hpp"
 
 namespace wu {
 
@@ -235,7 +236,7 @@ struct Generator {
   }
 
   /// The bytes that forward takes from the workspace and keeps for backward; a device's own scratch is not counted.
-  template <class T>
+  template <class T, class Keep = SaveBlocks>
   static constexpr std::size_t saved_bytes(Index batch, Index condition_length) {
     const Index rows = batch * positions, condition_rows = batch * condition_length;
     const auto wide = [](Index count) { return Workspace::bytes_of<T>(count * C); };
@@ -244,7 +245,7 @@ struct Generator {
     sum += rotary_bytes<T>(condition_length);
     sum += wide(positions) + norm(positions);  // the prior and its sum
     for (Index i = 0; i < N; ++i)
-      sum += wide(rows) + Block::template saved_bytes<T>(rows, i == 0 ? positions : rows, condition_rows);
+      sum += wide(rows) + Keep::template of<Block>::template saved_bytes<T>(rows, i == 0 ? positions : rows, condition_rows);
     return sum + norm(rows);  // the last norm
   }
 
@@ -292,27 +293,28 @@ struct Generator {
     return shared;
   }
 
-  /// What backward needs, in the workspace until the caller's scope ends.
-  template <class T>
+  /// What backward needs, in the workspace until the caller's scope ends. Keep: SaveBlocks or RecomputeBlocks.
+  template <class T, class Keep = SaveBlocks>
   struct Saved {
     View<const T, dyn, dyn, input> condition;
     View<T, dyn, C> hidden, u, x, normed;  // x: the last block's output
     View<accumulator_t<T>, dyn> inv_rms_u, inv_rms;
     typename Start::template Saved<T> prior;
-    std::array<typename Block::template Saved<T>, static_cast<std::size_t>(N)> blocks;
+    std::array<typename Keep::template of<Block>::template Saved<T>, static_cast<std::size_t>(N)> blocks;
     Shared<T> shared;
   };
 
-  /// Writes tokens; what is returned lives in ws until the caller's scope ends. Throws ShapeError if the batch of tokens and
+  /// Writes tokens; what is returned lives in ws until the caller's scope ends. forward<T, RecomputeBlocks> keeps much less of it
+  /// than forward<T>, and backward takes as much longer as the blocks' forward does. Throws ShapeError if the batch of tokens and
   /// condition differ.
-  template <class T>
-  static Saved<T> forward(auto& ctx, Workspace& ws, typename Tokens::template Tokens<T> tokens,
-                          View<const T, dyn, dyn, input> condition, const Parameters<const T>& p) {
+  template <class T, class Keep = SaveBlocks>
+  static Saved<T, Keep> forward(auto& ctx, Workspace& ws, typename Tokens::template Tokens<T> tokens,
+                                View<const T, dyn, dyn, input> condition, const Parameters<const T>& p) {
     const Index b = condition.extent(0), L = condition.extent(1);
     if (tokens.extent(0) != b || b < 1 || L < 1)
       throw ShapeError(message("generator: expected tokens for ", b, " conditions of at least one row, found ",
                                tokens.extent(0), " and length ", L));
-    Saved<T> s;
+    Saved<T, Keep> s;
     s.condition = condition;
     s.hidden = ws.take<T, dyn, C>(b * L), s.u = ws.take<T, dyn, C>(b * L),
     s.inv_rms_u = ws.take<accumulator_t<T>, dyn>(b * L);
@@ -325,7 +327,7 @@ struct Generator {
     s.prior = Start::template forward<T>(ctx, ws, s.x, {p.hw_pos, p.layer_pos}, p.norm_tokens.weight);
     for (std::size_t i = 0; i < static_cast<std::size_t>(N); ++i) {
       const auto y = ws.take<T, dyn, C>(b * positions);
-      s.blocks[i] = Block::template forward<T>(ctx, ws, y, s.x, s.u, p.blocks[i], s.shared);
+      s.blocks[i] = Keep::template of<Block>::template forward<T>(ctx, ws, y, s.x, s.u, p.blocks[i], s.shared);
       s.x = y;
     }
     s.normed = ws.take<T, dyn, C>(b * positions), s.inv_rms = ws.take<accumulator_t<T>, dyn>(b * positions);
@@ -339,10 +341,10 @@ struct Generator {
   }
 
   /// What forward may not be given: it does not compile, and says why.
-  template <class T, class Context, class Written, class Read, class P>
+  template <class T, class Keep = SaveBlocks, class Context, class Written, class Read, class P>
     requires(!detail::Device<Context> || !std::is_convertible_v<Written, typename Tokens::template Tokens<T>> ||
              !std::is_convertible_v<Read, View<const T, dyn, dyn, input>> || !std::is_same_v<P, Parameters<const T>>)
-  static Saved<T> forward(Context&, Workspace&, Written&&, Read&&, const P&) {
+  static Saved<T, Keep> forward(Context&, Workspace&, Written&&, Read&&, const P&) {
     detail::ExpectDevice<Context>();
     detail::GeneratorView<typename Tokens::template Tokens<T>,
                           typename detail::ViewOf<std::remove_reference_t<Written>>::type>();
@@ -352,18 +354,41 @@ struct Generator {
   }
 
   /// Gradients of every weight (added) and of the condition (overwritten; null: not wanted) from those of the tokens.
-  template <class T>
+  template <class T, class Keep>
   static void backward(auto& ctx, Workspace& ws, View<T, dyn, dyn, input> dcondition /* = */,
                        const Parameters<accumulator_t<T>>& dp /* += */, typename Tokens::template Tokens<const T> dtokens,
-                       const Saved<T>& s, const Parameters<const T>& p) {
+                       const Saved<T, Keep>& s, const Parameters<const T>& p) {
     const Workspace::Scope scope(ws);
     const Index b = s.condition.extent(0);
     if (dtokens.extent(0) != b || (dcondition.data && dcondition.dynamic != s.condition.dynamic))
       throw ShapeError(message("generator backward: expected gradients of tokens and condition for ", b,
                                " conditions of length ", s.condition.extent(1), ", found ", dtokens.extent(0), ", and ",
                                dcondition.extent(0), " of length ", dcondition.extent(1)));
-    const auto dnormed = ws.take<T, dyn, C>(b * positions), dx = ws.take<T, dyn, C>(b * positions);
-    each_slab(b, [&](Index rows_before, Index count, bool is_A) {
+    const auto dx = ws.take<T, dyn, C>(b * positions);
+    through_projections<T>(ctx, ws, dx, dp, dtokens, s, p);
+    const auto du = ws.take<T, dyn, C>(s.u.rows());
+    zero(ctx, du);
+    for (std::size_t i = static_cast<std::size_t>(N); i-- > 0;)
+      Keep::template of<Block>::template backward<T>(ctx, ws, dx, du, dp.blocks[i], s.blocks[i], p.blocks[i], s.shared);
+    Start::template backward<T>(ctx, ws, {dp.hw_pos, dp.layer_pos}, dp.norm_tokens.weight,
+                                View<T, dyn, C>(dx.data, positions), s.prior, p.norm_tokens.weight);
+    const auto dhidden = ws.take<T, dyn, C>(s.u.rows());
+    rms_norm_backward(ctx, dhidden, dp.norm_input.weight, as_const(du), as_const(s.hidden), as_const(s.inv_rms_u),
+                      p.norm_input.weight);
+    linear_backward(ctx, dcondition.flat(), dp.hidden_in.weight, dp.hidden_in.bias, as_const(dhidden), s.condition.flat(),
+                    p.hidden_in.weight);
+  }
+
+ private:
+  /// dx = the gradient of the last block's output.
+  template <class T, class Keep>
+  static void through_projections(auto& ctx, Workspace& ws, View<T, dyn, C> dx /* = */,
+                                  const Parameters<accumulator_t<T>>& dp /* += */,
+                                  typename Tokens::template Tokens<const T> dtokens, const Saved<T, Keep>& s,
+                                  const Parameters<const T>& p) {
+    const Workspace::Scope scope(ws);
+    const auto dnormed = ws.take<T, dyn, C>(dx.rows());
+    each_slab(dtokens.extent(0), [&](Index rows_before, Index count, bool is_A) {
       const auto& out = is_A ? p.proj_out_A : p.proj_out_B;
       const auto& dout = is_A ? dp.proj_out_A : dp.proj_out_B;
       linear_backward(ctx, View<T, dyn, c>(dnormed.data + rows_before * c, count), dout.weight, dout.bias,
@@ -372,19 +397,8 @@ struct Generator {
     });
     rms_norm_backward(ctx, dx, dp.norm_final.weight, as_const(dnormed), as_const(s.x), as_const(s.inv_rms),
                       p.norm_final.weight);
-    const auto du = ws.take<T, dyn, C>(s.u.rows()), dhidden = ws.take<T, dyn, C>(s.u.rows());
-    zero(ctx, du);
-    for (std::size_t i = static_cast<std::size_t>(N); i-- > 0;)
-      Block::template backward<T>(ctx, ws, dx, du, dp.blocks[i], s.blocks[i], p.blocks[i], s.shared);
-    Start::template backward<T>(ctx, ws, {dp.hw_pos, dp.layer_pos}, dp.norm_tokens.weight,
-                                View<T, dyn, C>(dx.data, positions), s.prior, p.norm_tokens.weight);
-    rms_norm_backward(ctx, dhidden, dp.norm_input.weight, as_const(du), as_const(s.hidden), as_const(s.inv_rms_u),
-                      p.norm_input.weight);
-    linear_backward(ctx, dcondition.flat(), dp.hidden_in.weight, dp.hidden_in.bias, as_const(dhidden), s.condition.flat(),
-                    p.hidden_in.weight);
   }
 
- private:
   /// Calls f(rank rows before, count, is_A) for the A part and the B part of every layer of every sample.
   template <class F>
   static void each_slab(Index b, F&& f) {

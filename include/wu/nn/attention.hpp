@@ -3,6 +3,8 @@
 //     q = rope(x W_q), k = rope(u W_k), v = u W_v;   y = attention(q, k, v) W_o.        x, y: (rows, C)   u: (memory rows, C)
 #pragma once
 
+#include <tuple>
+
 #include "wu/core/fits.hpp"
 #include "wu/nn/linear.hpp"
 #include "wu/ops/attention.hpp"
@@ -45,6 +47,9 @@ struct Attention {
   }
   static std::string describe() { return "Attention of " + describe_width() + ": " + text::parameters<Attention>(); }
 
+  /// What forward takes before the weights: y, x, u.
+  template <class T>
+  using Operands = std::tuple<View<T, dyn, C>, View<const T, dyn, C>, View<const T, dyn, C>>;
   /// What backward needs, in the workspace until the caller's scope ends.
   template <class T>
   struct Saved {
@@ -64,7 +69,7 @@ struct Attention {
            4 * static_cast<double>(rows) * static_cast<double>(attended) * static_cast<double>(C);
   }
 
-  /// y, x: (rows, C)   u: (memory rows, C); x and u may be the same rows. rotary_q and rotary_k are tables made by
+  /// y, x: (rows, C); y null: not wanted   u: (memory rows, C); x and u may be the same rows. rotary_q and rotary_k are tables made by
   /// Rotary::make, or Rotary<T, 0>. Throws ShapeError where `rows` does not cover x and u.
   template <class T>
   static Saved<T> forward(auto& ctx, Workspace& ws, View<T, dyn, C> y, View<const T, dyn, C> x, View<const T, dyn, C> u,
@@ -83,7 +88,7 @@ struct Attention {
     rope_forward<HeadWidth>(ctx, s.q, rotary_q);
     rope_forward<HeadWidth>(ctx, s.k, rotary_k);
     attention_forward<HeadWidth>(ctx, ws, s.mixed, s.lse, as_const(s.q), as_const(s.k), as_const(s.v), rows);
-    linear_forward(ctx, y, s.mixed, p.W_o.weight, p.W_o.bias);
+    if (y.data) linear_forward(ctx, y, s.mixed, p.W_o.weight, p.W_o.bias);
     return s;
   }
 
@@ -93,8 +98,8 @@ struct Attention {
                        const Parameters<accumulator_t<T>>& dp, View<const T, dyn, C> dy, const Saved<T>& s,
                        const Parameters<const T>& p, const auto& rotary_q, const auto& rotary_k, const AttentionRows& rows) {
     const Workspace::Scope scope(ws);
-    auto dmixed = ws.take<T, dyn, C>(s.x.rows()), dq = ws.take<T, dyn, C>(s.x.rows());
-    auto dk = ws.take<T, dyn, C>(s.u.rows()), dv = ws.take<T, dyn, C>(s.u.rows()), part = ws.take<T, dyn, C>(s.u.rows());
+    const auto dmixed = dx;  // until dx itself is made
+    const auto dq = ws.take<T, dyn, C>(s.x.rows()), dk = ws.take<T, dyn, C>(s.u.rows()), dv = ws.take<T, dyn, C>(s.u.rows());
     linear_backward(ctx, dmixed, dp.W_o.weight, dp.W_o.bias, dy, s.mixed, p.W_o.weight);
     attention_backward<HeadWidth>(ctx, ws, dq, dk, dv, as_const(dmixed), as_const(s.mixed), as_const(s.lse), as_const(s.q),
                                   as_const(s.k), as_const(s.v), rows);
@@ -102,6 +107,7 @@ struct Attention {
     rope_backward<HeadWidth>(ctx, dk, rotary_k);
     linear_backward(ctx, dx, dp.W_q.weight, dp.W_q.bias, dq, s.x, p.W_q.weight);
     const auto into = du.data ? du : dx;
+    const auto part = s.u.rows() <= s.x.rows() ? View<T, dyn, C>(dq.data, s.u.rows()) : ws.take<T, dyn, C>(s.u.rows());
     linear_backward(ctx, part, dp.W_k.weight, dp.W_k.bias, dk, s.u, p.W_k.weight);
     add(ctx, into, part);
     linear_backward(ctx, part, dp.W_v.weight, dp.W_v.bias, dv, s.u, p.W_v.weight);

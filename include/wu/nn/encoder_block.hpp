@@ -2,6 +2,8 @@
 // x: (b * L, C), every sample attends within itself; positions are whatever was added to x before.
 #pragma once
 
+#include <tuple>
+
 #include "wu/nn/attention.hpp"
 #include "wu/nn/feed_forward.hpp"
 #include "wu/nn/norm.hpp"
@@ -31,6 +33,9 @@ struct EncoderBlock {
            FeedForward<C, Hidden>::describe_widths() + ": " + text::parameters<EncoderBlock>() + text::parts<EncoderBlock>();
   }
 
+  /// What forward takes before the weights: y, x.
+  template <class T>
+  using Operands = std::tuple<View<T, dyn, C>, View<const T, dyn, C>>;
   /// What backward needs, in the workspace until the caller's scope ends.
   template <class T>
   struct Saved {
@@ -39,7 +44,6 @@ struct EncoderBlock {
     View<accumulator_t<T>, dyn> inv_rms1, inv_rms2;
     typename Attention<C, HeadWidth>::template Saved<T> attention;
     typename FeedForward<C, Hidden>::template Saved<T> hidden;
-    AttentionRows rows;
   };
   /// What forward takes from the workspace and keeps.
   template <class T>
@@ -53,7 +57,7 @@ struct EncoderBlock {
     return Attention<C, HeadWidth>::operations(rows, rows, rows / batch) + FeedForward<C, Hidden>::operations(rows);
   }
 
-  /// y, x: (batch * L, C). Throws ShapeError if the rows are no multiple of the batch.
+  /// y, x: (batch * L, C); y null: not wanted. Throws ShapeError if the rows are no multiple of the batch.
   template <class T>
   static Saved<T> forward(auto& ctx, Workspace& ws, View<T, dyn, C> y, View<const T, dyn, C> x, const Parameters<const T>& p,
                           Index batch) {
@@ -67,26 +71,22 @@ struct EncoderBlock {
                ws.take<Sum, dyn>(x.rows()),
                ws.take<Sum, dyn>(x.rows()),
                {},
-               {},
                {}};
-    const Index length = x.rows() / batch;
-    s.rows.query_group.push({batch, length}), s.rows.key_group.push({batch, length});
-    s.rows.query.push({length, 1}), s.rows.key.push({length, 1});
     const Rotary<T, 0> no_rotation;
     rms_norm_forward(ctx, s.normed1, s.inv_rms1, x, p.norm1.weight);
     s.attention = Attention<C, HeadWidth>::template forward<T>(ctx, ws, s.middle, s.normed1, s.normed1, p.attention,
-                                                               no_rotation, no_rotation, s.rows);
+                                                               no_rotation, no_rotation, samples(x.rows(), batch));
     add(ctx, s.middle, x);
     rms_norm_forward(ctx, s.normed2, s.inv_rms2, as_const(s.middle), p.norm2.weight);
     s.hidden = FeedForward<C, Hidden>::template forward<T>(ctx, ws, y, s.normed2, p.feed_forward);
-    add(ctx, y, as_const(s.middle));
+    if (y.data) add(ctx, y, as_const(s.middle));
     return s;
   }
 
-  /// dx comes in as the gradient of y and goes out as the gradient of x.
+  /// dx comes in as the gradient of y and goes out as the gradient of x. batch: as in forward.
   template <class T>
   static void backward(auto& ctx, Workspace& ws, View<T, dyn, C> dx, const Parameters<accumulator_t<T>>& dp,
-                       const Saved<T>& s, const Parameters<const T>& p) {
+                       const Saved<T>& s, const Parameters<const T>& p, Index batch) {
     const Workspace::Scope scope(ws);
     const auto dnormed = ws.take<T, dyn, C>(dx.rows()), part = ws.take<T, dyn, C>(dx.rows());
     const Rotary<T, 0> no_rotation;
@@ -95,9 +95,19 @@ struct EncoderBlock {
                       p.norm2.weight);
     add(ctx, dx, as_const(part));
     Attention<C, HeadWidth>::template backward<T>(ctx, ws, dnormed, View<T, dyn, C>(), dp.attention, dx, s.attention,
-                                                  p.attention, no_rotation, no_rotation, s.rows);
+                                                  p.attention, no_rotation, no_rotation, samples(dx.rows(), batch));
     rms_norm_backward(ctx, part, dp.norm1.weight, as_const(dnormed), s.x, as_const(s.inv_rms1), p.norm1.weight);
     add(ctx, dx, as_const(part));
+  }
+
+ private:
+  /// Every sample's rows attend to one another.
+  static AttentionRows samples(Index rows, Index batch) {
+    const Index length = rows / batch;
+    AttentionRows attended;
+    attended.query_group.push({batch, length}), attended.query.push({length, 1});
+    attended.key_group = attended.query_group, attended.key = attended.query;
+    return attended;
   }
 };
 

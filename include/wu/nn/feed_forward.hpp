@@ -1,6 +1,8 @@
 // The feed-forward part of a transformer block:  y = fc2(SiLU(fc1(x))).   x, y: (rows, C)
 #pragma once
 
+#include <tuple>
+
 #include "wu/core/workspace.hpp"
 #include "wu/nn/linear.hpp"
 #include "wu/ops/activations.hpp"
@@ -28,30 +30,36 @@ struct FeedForward {
   }
   static std::string describe() { return "FeedForward " + describe_widths() + ", SiLU: " + text::parameters<FeedForward>(); }
 
-  /// What backward needs, in the workspace until the caller's scope ends.
+  /// What forward takes before the weights: y, x.
+  template <class T>
+  using Operands = std::tuple<View<T, dyn, C>, View<const T, dyn, C>>;
+  /// What backward needs, in the workspace until the caller's scope ends. SiLU's output is as large and soon computed again.
   template <class T>
   struct Saved {
     View<const T, dyn, C> x;
-    View<T, dyn, Hidden> up, activated;
+    View<T, dyn, Hidden> up;
   };
   /// What forward takes from the workspace and keeps.
   template <class T>
   static constexpr std::size_t saved_bytes(Index rows) {
-    return 2 * Workspace::bytes_of<T>(rows * Hidden);
+    return Workspace::bytes_of<T>(rows * Hidden);
   }
   /// Floating-point operations of forward in products.
   static constexpr double operations(Index rows) {
     return Linear<C, Hidden>::operations(rows) + Linear<Hidden, C>::operations(rows);
   }
 
-  /// y, x: (rows, C).
+  /// y, x: (rows, C). y null: not wanted.
   template <class T>
   static Saved<T> forward(auto& ctx, Workspace& ws, View<T, dyn, C> y, View<const T, dyn, C> x,
                           const Parameters<const T>& p) {
-    Saved<T> s{x, ws.take<T, dyn, Hidden>(x.rows()), ws.take<T, dyn, Hidden>(x.rows())};
+    const Saved<T> s{x, ws.take<T, dyn, Hidden>(x.rows())};
     linear_forward(ctx, s.up, x, p.fc1.weight, p.fc1.bias);
-    silu_forward(ctx, s.activated, s.up);
-    linear_forward(ctx, y, s.activated, p.fc2.weight, p.fc2.bias);
+    if (!y.data) return s;
+    const Workspace::Scope scope(ws);
+    const auto activated = ws.take<T, dyn, Hidden>(x.rows());
+    silu_forward(ctx, activated, s.up);
+    linear_forward(ctx, y, activated, p.fc2.weight, p.fc2.bias);
     return s;
   }
 
@@ -60,10 +68,15 @@ struct FeedForward {
   static void backward(auto& ctx, Workspace& ws, View<T, dyn, C> dx, const Parameters<accumulator_t<T>>& dp,
                        View<const T, dyn, C> dy, const Saved<T>& s, const Parameters<const T>& p) {
     const Workspace::Scope scope(ws);
-    auto dhidden = ws.take<T, dyn, Hidden>(dy.rows());
-    linear_backward(ctx, dhidden, dp.fc2.weight, dp.fc2.bias, dy, s.activated, p.fc2.weight);
-    silu_backward(ctx, dhidden, dhidden, s.up);
-    linear_backward(ctx, dx, dp.fc1.weight, dp.fc1.bias, dhidden, s.x, p.fc1.weight);
+    // First SiLU's output, until the gradients of fc2's weights are made from it; then the gradient of it, in the same place.
+    const auto hidden = ws.take<T, dyn, Hidden>(dy.rows());
+    const View<T, dyn, Hidden> no_dx;
+    const Parameters<accumulator_t<T>> none;
+    silu_forward(ctx, hidden, s.up);
+    linear_backward(ctx, no_dx, dp.fc2.weight, dp.fc2.bias, dy, as_const(hidden), p.fc2.weight);
+    linear_backward(ctx, hidden, none.fc2.weight, none.fc2.bias, dy, as_const(hidden), p.fc2.weight);
+    silu_backward(ctx, hidden, hidden, s.up);
+    linear_backward(ctx, dx, dp.fc1.weight, dp.fc1.bias, as_const(hidden), s.x, p.fc1.weight);
   }
 };
 

@@ -7,3 +7,4 @@
 #include "wu/nn/initialise.hpp"
 #include "wu/nn/linear.hpp"
 #include "wu/nn/norm.hpp"
+#include "wu/nn/recompute.hpp"
