@@ -42,6 +42,7 @@ template <class T, Index In, Index Out>
 std::vector<double> run(auto& ctx, Index rows, const auto& x, const auto& W, const auto& b, const auto& dy) {
   using Sum = wu::accumulator_t<T>;
   std::vector<double> all;
+  wu::Workspace ws;
   const auto keep = [&](const auto& tensor) {
     for (const auto& v : tensor.span()) all.push_back(static_cast<double>(v));
   };
@@ -73,7 +74,7 @@ std::vector<double> run(auto& ctx, Index rows, const auto& x, const auto& W, con
   linear_backward(ctx, View<T, dyn, In>(), no_dW, db.view(), dY, X, layers[0].weight), keep(db);  // += a second time
   const std::array<Layer<Sum, Out, In>, 3> dlayers{{{dW.view(), db.view()}, {dW.view(), no_db}, {no_dW, no_db}}};
   const std::array dys{as_const(dy[0].view()), as_const(dy[1].view()), as_const(dy[2].view())};
-  for (const bool add : {true, false}) joint_linear_backward(ctx, dx.view(), add, dlayers, dys, X, layers), keep(dx);
+  for (const bool add : {true, false}) joint_linear_backward(ctx, ws, dx.view(), add, dlayers, dys, X, layers), keep(dx);
   keep(dW), keep(db);
   // X and another input stand for the values before and after an activation.
   linear_silu_backward(ctx, dx.view(), dW.view(), db.view(), dY, X, X, layers[1].weight), keep(dx), keep(dW), keep(db);

@@ -219,7 +219,7 @@ void joint_linear_forward(Context& ctx, const std::array<Y, N>& y, auto x, const
 
 /// ops/fused_linear.hpp's, on all threads. For float, double and bfloat16, and up to 3 layers.
 template <class DLayer, class DY, class Layer, std::size_t N>
-void joint_linear_backward(Context& ctx, auto dx, bool add, const std::array<DLayer, N>& dlayers /* += */,
+void joint_linear_backward(Context& ctx, Workspace&, auto dx, bool add_to_dx, const std::array<DLayer, N>& dlayers /* += */,
                            const std::array<DY, N>& dy, auto x, const std::array<Layer, N>& layers)
   requires(detail::one_product_type<decltype(dx), DY, decltype(x), decltype(layers[0].weight)> &&
            detail::are_summed<decltype(x), decltype(dlayers[0].weight)> && N <= kernel::Gemm<float>::most)
@@ -234,7 +234,7 @@ void joint_linear_backward(Context& ctx, auto dx, bool add, const std::array<DLa
     detail::check_linear_backward(dx, dy[i], x);
     all[i] = {dy[i].data, layers[i].weight.data, dlayers[i].weight.data, dlayers[i].bias.data};
   }
-  kernel::Linear<T>::backward(ctx, dx.data, add, nullptr, x.data, all, N, {x.rows(), Widths::in, Widths::out});
+  kernel::Linear<T>::backward(ctx, dx.data, add_to_dx, nullptr, x.data, all, N, {x.rows(), Widths::in, Widths::out});
 }
 
 }  // namespace wu::cpu::inline WU_CPU_TARGET

@@ -166,8 +166,7 @@ struct GeneratorBlock<BlockOrder<Attentions...>, G, C, HeadWidth> {
       const auto next = ws.take<T, dyn, C>(x.rows());
       const auto& rotary = std::get<K>(shared.rotary);
       s.self[K] = Cross::template forward<T>(ctx, ws, next, normed, normed, p.self[K], rotary, rotary,
-                                             (one ? shared.rows_of_one : shared.rows)[K]);
-      add(ctx, next, x);
+                                             (one ? shared.rows_of_one : shared.rows)[K], x);
       x = next;
     };
     [&]<std::size_t... K>(std::index_sequence<K...>) {
@@ -181,13 +180,11 @@ struct GeneratorBlock<BlockOrder<Attentions...>, G, C, HeadWidth> {
     {
       const auto normed = norm(self_count);
       const auto next = ws.take<T, dyn, C>(x.rows());
-      s.cross =
-          Cross::template forward<T>(ctx, ws, next, normed, u, p.cross, shared.cross_q, shared.cross_k, shared.cross_rows);
-      add(ctx, next, x);
+      s.cross = Cross::template forward<T>(ctx, ws, next, normed, u, p.cross, shared.cross_q, shared.cross_k,
+                                           shared.cross_rows, x);
       x = next;
     }
-    s.hidden = Hidden::template forward<T>(ctx, ws, y, norm(self_count + 1), p.feed_forward);
-    if (y.data) add(ctx, y, x);
+    s.hidden = Hidden::template forward<T>(ctx, ws, y, norm(self_count + 1), p.feed_forward, x);
     return s;
   }
 

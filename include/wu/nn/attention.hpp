@@ -8,7 +8,7 @@
 #include "wu/core/fits.hpp"
 #include "wu/nn/linear.hpp"
 #include "wu/ops/attention.hpp"
-#include "wu/ops/elementwise.hpp"
+#include "wu/ops/fused_linear.hpp"
 #include "wu/ops/rope.hpp"
 
 namespace wu {
@@ -69,12 +69,13 @@ struct Attention {
            4 * static_cast<double>(rows) * static_cast<double>(attended) * static_cast<double>(C);
   }
 
-  /// y, x: (rows, C); y null: not wanted   u: (memory rows, C); x and u may be the same rows. rotary_q and rotary_k are tables made by
-  /// Rotary::make, or Rotary<T, 0>. Throws ShapeError where `rows` does not cover x and u.
+  /// y, x: (rows, C); y null: not wanted   u: (memory rows, C); x and u may be the same rows. rotary_q and rotary_k are tables made
+  /// by Rotary::make, or Rotary<T, 0>. residual: (rows, C), added to y; null: nothing. Throws ShapeError where `rows` does not
+  /// cover x and u.
   template <class T>
   static Saved<T> forward(auto& ctx, Workspace& ws, View<T, dyn, C> y, View<const T, dyn, C> x, View<const T, dyn, C> u,
                           const Parameters<const T>& p, const auto& rotary_q, const auto& rotary_k,
-                          const AttentionRows& rows) {
+                          const AttentionRows& rows, View<const T, dyn, C> residual = {}) {
     Saved<T> s{x,
                u,
                ws.take<T, dyn, C>(x.rows()),
@@ -82,13 +83,17 @@ struct Attention {
                ws.take<T, dyn, C>(u.rows()),
                ws.take<T, dyn, C>(x.rows()),
                ws.take<accumulator_t<T>, dyn, heads>(x.rows())};
-    linear_forward(ctx, s.q, x, p.W_q.weight, p.W_q.bias);
-    linear_forward(ctx, s.k, u, p.W_k.weight, p.W_k.bias);
-    linear_forward(ctx, s.v, u, p.W_v.weight, p.W_v.bias);
+    if (x.data == u.data) joint_linear_forward(ctx, std::array{s.q, s.k, s.v}, x, std::array{p.W_q, p.W_k, p.W_v});
+    else {
+      linear_forward(ctx, s.q, x, p.W_q.weight, p.W_q.bias);
+      joint_linear_forward(ctx, std::array{s.k, s.v}, u, std::array{p.W_k, p.W_v});
+    }
     rope_forward<HeadWidth>(ctx, s.q, rotary_q);
     rope_forward<HeadWidth>(ctx, s.k, rotary_k);
     attention_forward<HeadWidth>(ctx, ws, s.mixed, s.lse, as_const(s.q), as_const(s.k), as_const(s.v), rows);
-    if (y.data) linear_forward(ctx, y, s.mixed, p.W_o.weight, p.W_o.bias);
+    if (!y.data) return s;
+    if (residual.data) linear_residual_forward(ctx, y, residual, as_const(s.mixed), p.W_o.weight, p.W_o.bias);
+    else linear_forward(ctx, y, s.mixed, p.W_o.weight, p.W_o.bias);
     return s;
   }
 
@@ -105,13 +110,13 @@ struct Attention {
                                   as_const(s.k), as_const(s.v), rows);
     rope_backward<HeadWidth>(ctx, dq, rotary_q);
     rope_backward<HeadWidth>(ctx, dk, rotary_k);
-    linear_backward(ctx, dx, dp.W_q.weight, dp.W_q.bias, dq, s.x, p.W_q.weight);
-    const auto into = du.data ? du : dx;
-    const auto part = s.u.rows() <= s.x.rows() ? View<T, dyn, C>(dq.data, s.u.rows()) : ws.take<T, dyn, C>(s.u.rows());
-    linear_backward(ctx, part, dp.W_k.weight, dp.W_k.bias, dk, s.u, p.W_k.weight);
-    add(ctx, into, part);
-    linear_backward(ctx, part, dp.W_v.weight, dp.W_v.bias, dv, s.u, p.W_v.weight);
-    add(ctx, into, part);
+    if (!du.data)
+      return joint_linear_backward(ctx, ws, dx, false, std::array{dp.W_q, dp.W_k, dp.W_v},
+                                   std::array{as_const(dq), as_const(dk), as_const(dv)}, s.x,
+                                   std::array{p.W_q, p.W_k, p.W_v});
+    linear_backward(ctx, dx, dp.W_q.weight, dp.W_q.bias, as_const(dq), s.x, p.W_q.weight);
+    joint_linear_backward(ctx, ws, du, true, std::array{dp.W_k, dp.W_v}, std::array{as_const(dk), as_const(dv)}, s.u,
+                          std::array{p.W_k, p.W_v});
   }
 };
 

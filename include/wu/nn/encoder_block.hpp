@@ -75,11 +75,9 @@ struct EncoderBlock {
     const Rotary<T, 0> no_rotation;
     rms_norm_forward(ctx, s.normed1, s.inv_rms1, x, p.norm1.weight);
     s.attention = Attention<C, HeadWidth>::template forward<T>(ctx, ws, s.middle, s.normed1, s.normed1, p.attention,
-                                                               no_rotation, no_rotation, samples(x.rows(), batch));
-    add(ctx, s.middle, x);
+                                                               no_rotation, no_rotation, samples(x.rows(), batch), x);
     rms_norm_forward(ctx, s.normed2, s.inv_rms2, as_const(s.middle), p.norm2.weight);
-    s.hidden = FeedForward<C, Hidden>::template forward<T>(ctx, ws, y, s.normed2, p.feed_forward);
-    if (y.data) add(ctx, y, as_const(s.middle));
+    s.hidden = FeedForward<C, Hidden>::template forward<T>(ctx, ws, y, s.normed2, p.feed_forward, s.middle);
     return s;
   }
 

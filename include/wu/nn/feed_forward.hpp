@@ -5,7 +5,7 @@
 
 #include "wu/core/workspace.hpp"
 #include "wu/nn/linear.hpp"
-#include "wu/ops/activations.hpp"
+#include "wu/ops/fused_linear.hpp"
 
 namespace wu {
 
@@ -49,17 +49,20 @@ struct FeedForward {
     return Linear<C, Hidden>::operations(rows) + Linear<Hidden, C>::operations(rows);
   }
 
-  /// y, x: (rows, C). y null: not wanted.
+  /// y, x: (rows, C). y null: not wanted. residual: (rows, C), added to y; null: nothing.
   template <class T>
-  static Saved<T> forward(auto& ctx, Workspace& ws, View<T, dyn, C> y, View<const T, dyn, C> x,
-                          const Parameters<const T>& p) {
+  static Saved<T> forward(auto& ctx, Workspace& ws, View<T, dyn, C> y, View<const T, dyn, C> x, const Parameters<const T>& p,
+                          View<const T, dyn, C> residual = {}) {
     const Saved<T> s{x, ws.take<T, dyn, Hidden>(x.rows())};
-    linear_forward(ctx, s.up, x, p.fc1.weight, p.fc1.bias);
-    if (!y.data) return s;
+    if (!y.data) {
+      linear_forward(ctx, s.up, x, p.fc1.weight, p.fc1.bias);
+      return s;
+    }
     const Workspace::Scope scope(ws);
     const auto activated = ws.take<T, dyn, Hidden>(x.rows());
-    silu_forward(ctx, activated, s.up);
-    linear_forward(ctx, y, activated, p.fc2.weight, p.fc2.bias);
+    linear_silu_forward(ctx, s.up, activated, x, p.fc1.weight, p.fc1.bias);
+    if (residual.data) linear_residual_forward(ctx, y, residual, as_const(activated), p.fc2.weight, p.fc2.bias);
+    else linear_forward(ctx, y, activated, p.fc2.weight, p.fc2.bias);
     return s;
   }
 
@@ -74,8 +77,7 @@ struct FeedForward {
     const Parameters<accumulator_t<T>> none;
     silu_forward(ctx, hidden, s.up);
     linear_backward(ctx, no_dx, dp.fc2.weight, dp.fc2.bias, dy, as_const(hidden), p.fc2.weight);
-    linear_backward(ctx, hidden, none.fc2.weight, none.fc2.bias, dy, as_const(hidden), p.fc2.weight);
-    silu_backward(ctx, hidden, hidden, s.up);
+    linear_silu_backward(ctx, hidden, none.fc2.weight, none.fc2.bias, dy, as_const(hidden), as_const(s.up), p.fc2.weight);
     linear_backward(ctx, dx, dp.fc1.weight, dp.fc1.bias, as_const(hidden), s.x, p.fc1.weight);
   }
 };
