@@ -71,7 +71,7 @@ struct Gemm {
   using Product = PackedProduct<T>;
   using Word = typename Product::Word;
   static_assert(sizeof(Word) == sizeof(Sum));  // and so both lie in one scratch: B's block, every thread's tile and its sums
-  static constexpr Index tile = 96, slice = 256 * Product::depth, most_columns = 1024, most_words = Index{1} << 20;
+  static constexpr Index tile = 96, slice = 512 * Product::depth, most_columns = 512, most_words = Index{1} << 20;
 
   struct Sizes {
     Index block, words, packed_A,
