@@ -17,17 +17,23 @@ constexpr Index adapters = 4, samples = 7;
 
 /// A batch with its adapters: A, then B, then a gap, request by request. B is random, not 0: where B is 0 the gradient of A
 /// vanishes whatever the code does.
-template <class T, Index In, Index Out, Index R>
+/// G: what the adapters' gradients are held in.
+template <class T, Index In, Index Out, Index R, class G = T>
 struct Batch {
   static constexpr Index stride = R * (In + Out) + 3;
   Index rows;
   double scale = 0.75;
   std::vector<Index> which = ::which;
-  std::vector<T> x, y, xa, adapter, dy, dx, dadapter;
+  std::vector<T> x, y, xa, adapter, dy, dx;
+  std::vector<G> dadapter;
 
-  static std::vector<T> values(Index n, const char* purpose) {
+  /// Numbers that bfloat16 holds too, so that batches of all types begin with the same.
+  template <class V = T>
+  static std::vector<V> values(Index n, const char* purpose) {
     const auto v = random_values(n, purpose);
-    return {v.begin(), v.end()};
+    std::vector<V> rounded;
+    for (const double value : v) rounded.push_back(static_cast<V>(static_cast<float>(wu::bfloat16(value))));
+    return rounded;
   }
   explicit Batch(Index rows_per_sample)
       : rows(samples * rows_per_sample),
@@ -37,7 +43,7 @@ struct Batch {
         adapter(values(adapters * stride, "adapter")),
         dy(values(rows * Out, "dy")),
         dx(values(rows * In, "dx")),
-        dadapter(values(adapters * stride, "dadapter")) {}
+        dadapter(values<G>(adapters * stride, "dadapter")) {}
 
   void forward(auto& ctx, wu::Workspace& ws) {
     lora_forward(ctx, ws, View<T, dyn, Out>(y.data(), rows), View<T, dyn, R>(xa.data(), rows),
@@ -46,8 +52,8 @@ struct Batch {
   }
   void backward(auto& ctx, wu::Workspace& ws, bool want_x = true, bool want_adapter = true) {
     lora_backward(ctx, ws, View<T, dyn, In>(want_x ? dx.data() : nullptr, rows),
-                  want_adapter ? AdapterView<T, In, Out, R>{dadapter.data(), dadapter.data() + R * In, stride, adapters}
-                               : AdapterView<T, In, Out, R>{},
+                  want_adapter ? AdapterView<G, In, Out, R>{dadapter.data(), dadapter.data() + R * In, stride, adapters}
+                               : AdapterView<G, In, Out, R>{},
                   View<const T, dyn, Out>(dy.data(), rows), View<const T, dyn, In>(x.data(), rows),
                   View<const T, dyn, R>(xa.data(), rows),
                   AdapterView<const T, In, Out, R>{adapter.data(), adapter.data() + R * In, stride, adapters}, which, scale);
@@ -83,70 +89,103 @@ void check_gradients(auto& ctx, Index rows_per_sample) {
   }
 }
 
-/// Forward and backward from the same start, gradients added to what was there.
-template <class T, Index In, Index Out, Index R>
-void check_cpu_equals_reference(auto& cpu, Index rows_per_sample, double tolerance) {
-  BOOST_TEST_CONTEXT("In " << In << ", Out " << Out << ", R " << R << ", " << rows_per_sample << " rows per sample") {
+template <class T>
+bool same_bits(const std::vector<T>& a, const std::vector<T>& b) {
+  return a.size() == b.size() && std::memcmp(a.data(), b.data(), a.size() * sizeof(T)) == 0;
+}
+
+/// Forward and backward from the same start, gradients added to what was there: on the CPU in T, with one thread and with more
+/// to the bit, against the reference in double.
+template <class T, Index In, Index Out, Index R, class G = T>
+void check_cpu_equals_reference(Index rows_per_sample, double tolerance) {
+  BOOST_TEST_CONTEXT(wu::dtype_name<T> << ", In " << In << ", Out " << Out << ", R " << R << ", " << rows_per_sample
+                                       << " rows per sample") {
     wu::reference reference;
     wu::Workspace ws;
-    Batch<T, In, Out, R> a(rows_per_sample), b(rows_per_sample);
-    a.forward(reference, ws), a.backward(reference, ws);
-    b.forward(cpu, ws), b.backward(cpu, ws);
-    BOOST_CHECK_SMALL(relative_error(b.y, a.y), tolerance);
-    BOOST_CHECK_SMALL(relative_error(b.xa, a.xa), tolerance);
-    BOOST_CHECK_SMALL(relative_error(b.dx, a.dx), tolerance);
-    BOOST_CHECK_SMALL(relative_error(b.dadapter, a.dadapter), tolerance);
-    const auto again = b.dadapter;
-    Batch<T, In, Out, R> c(rows_per_sample);
-    c.forward(cpu, ws), c.backward(cpu, ws);
-    BOOST_CHECK(std::memcmp(again.data(), c.dadapter.data(), again.size() * sizeof(T)) == 0);  // the same bits every time
-    BOOST_CHECK(std::memcmp(b.y.data(), c.y.data(), b.y.size() * sizeof(T)) == 0);
+    Batch<double, In, Out, R> expected(rows_per_sample);
+    expected.forward(reference, ws), expected.backward(reference, ws);
+    const auto run = [&](int threads) {
+      wu::cpu::Context cpu({.threads = threads});
+      Batch<T, In, Out, R, G> batch(rows_per_sample);
+      batch.forward(cpu, ws), batch.backward(cpu, ws);
+      return batch;
+    };
+    const auto once = run(1);
+    BOOST_CHECK_SMALL(relative_error(once.y, expected.y), tolerance);
+    BOOST_CHECK_SMALL(relative_error(once.xa, expected.xa), tolerance);
+    BOOST_CHECK_SMALL(relative_error(once.dx, expected.dx), tolerance);
+    BOOST_CHECK_SMALL(relative_error(once.dadapter, expected.dadapter), tolerance);
+    for (const int threads : {2, 3}) {
+      const auto again = run(threads);
+      BOOST_CHECK(same_bits(again.y, once.y) && same_bits(again.xa, once.xa) && same_bits(again.dx, once.dx) &&
+                  same_bits(again.dadapter, once.dadapter));
+    }
   }
 }
 
-/// Products of every shape against three plain loops.
+/// Products of every shape against three plain loops, on numbers that all types hold.
 template <class T>
 void check_skinny(Index R, Index N, Index rows) {
-  BOOST_TEST_CONTEXT("R " << R << ", N " << N << ", " << rows << " rows") {
-    const auto values = [](Index n, const char* purpose) {
-      const auto v = random_values(n, purpose);
-      return std::vector<T>(v.begin(), v.end());
+  BOOST_TEST_CONTEXT(wu::dtype_name<T> << ", R " << R << ", N " << N << ", " << rows << " rows") {
+    using Skinny = wu::cpu::Skinny<T>;
+    using Values = std::vector<T>;
+    const auto values = [](Index n, const char* purpose) { return Batch<T, 1, 1, 1>::values(n, purpose); };
+    const auto at = [](const auto& matrix, Index row, Index width, Index column) {
+      return static_cast<double>(matrix[static_cast<std::size_t>(row * width + column)]);
     };
-    const auto x = values(rows * N, "x"), v = values(N * R, "v"), p = values(rows * R, "p");
-    std::vector<T> projected(static_cast<std::size_t>(rows * R), static_cast<T>(NAN)), expanded = x, reduced = v;
-    std::vector<double> P(projected.size()), Y(x.begin(), x.end()), M(v.begin(), v.end());
+    const auto size = [](Index rows_of, Index columns) { return static_cast<std::size_t>(rows_of * columns); };
+    const Index width = Skinny::width(R), m_row = Skinny::up_to(Skinny::panel, N);
+    const Values x = values(rows * N, "x"), v = values(N * R, "v");
+    Values turned(v.size()), p(size(rows, width));  // v as (R, N), and (rows, R) with its zeros
+    for (Index n = 0; n < N; ++n)
+      for (Index j = 0; j < R; ++j) turned[static_cast<std::size_t>(j * N + n)] = v[static_cast<std::size_t>(n * R + j)];
+    const Values low = values(rows * R, "p");
+    for (Index r = 0; r < rows; ++r) std::copy_n(low.data() + r * R, R, p.data() + r * width);
+
+    std::vector<typename Skinny::Word> V(size(Skinny::tall_words(N, R), 1)), U(size(Skinny::wide_words(R, N), 1)),
+        again_V(V.size()), again_U(U.size()), P(size(Skinny::low_words(rows, R), 1));
+    Skinny::pack_tall(V.data(), v.data(), N, R), Skinny::pack_tall_transposed(again_V.data(), turned.data(), N, R);
+    Skinny::pack_wide(U.data(), turned.data(), R, N), Skinny::pack_wide_transposed(again_U.data(), v.data(), R, N);
+    Skinny::pack_low(P.data(), low.data(), rows, R);
+    BOOST_CHECK(same_bits(again_V, V) && same_bits(again_U, U));
+    Values projected(size(rows, width), static_cast<T>(NAN)), expanded = x;
+    std::vector<typename Skinny::Sum> reduced(size(width, m_row), 1);
+    Skinny::project(projected.data(), x.data(), V.data(), R, N, rows);
+    Skinny::expand(expanded.data(), p.data(), U.data(), R, N, rows, typename Skinny::Sum(0.75));
+    const Index left = N / 3;  // as two ranges of columns
+    for (const auto& [from, count] : {std::pair{Index{0}, left}, std::pair{left, N - left}}) {
+      std::vector<typename Skinny::Sum> sums(size(width, Skinny::up_to(Skinny::panel, count)), 1);
+      Skinny::reduce(sums.data(), P.data(), x.data() + from, N, R, count, rows);
+      for (Index j = 0; j < R; ++j)
+        std::copy_n(sums.data() + j * Skinny::up_to(Skinny::panel, count), count, reduced.data() + j * m_row + from);
+    }
+
+    std::vector<double> expected_P(projected.size()), Y(x.begin(), x.end()), M(reduced.size(), 1);
     for (Index r = 0; r < rows; ++r)
       for (Index j = 0; j < R; ++j)
         for (Index n = 0; n < N; ++n) {
-          P[static_cast<std::size_t>(r * R + j)] +=
-              double{x[static_cast<std::size_t>(r * N + n)]} * double{v[static_cast<std::size_t>(n * R + j)]};
-          Y[static_cast<std::size_t>(r * N + n)] +=
-              double{p[static_cast<std::size_t>(r * R + j)]} * double{v[static_cast<std::size_t>(j * N + n)]};
-          M[static_cast<std::size_t>(j * N + n)] +=
-              double{p[static_cast<std::size_t>(r * R + j)]} * double{x[static_cast<std::size_t>(r * N + n)]};
+          expected_P[size(r, width) + static_cast<std::size_t>(j)] += at(x, r, N, n) * at(v, n, R, j);
+          Y[static_cast<std::size_t>(r * N + n)] += 0.75 * at(low, r, R, j) * at(v, n, R, j);
+          M[static_cast<std::size_t>(j * m_row + n)] += at(low, r, R, j) * at(x, r, N, n);
         }
-    using Skinny = wu::cpu::Skinny<T>;
-    Skinny::project(projected.data(), x.data(), v.data(), R, N, rows);
-    Skinny::expand(expanded.data(), p.data(), v.data(), R, N, rows);
-    constexpr Index piece = 24;
-    for (Index from = 0; from < N; from += piece)
-      Skinny::reduce(reduced.data(), p.data(), x.data(), R, N, rows, from, std::min(N, from + piece));
-    const double tolerance = sizeof(T) == 4 ? 1e-5 : 1e-13;
-    BOOST_CHECK_SMALL(relative_error(projected, P), tolerance);
-    BOOST_CHECK_SMALL(relative_error(expanded, Y), tolerance);
-    BOOST_CHECK_SMALL(relative_error(reduced, M), tolerance);
+    const double sum = sizeof(typename Skinny::Sum) == 4 ? 1e-5 : 1e-13, rounding = sizeof(T) == 2 ? 0x1p-8 : sum;
+    BOOST_CHECK_SMALL(relative_error(projected, expected_P), rounding);
+    BOOST_CHECK_SMALL(relative_error(expanded, Y), rounding);
+    for (Index j = 0; j < R; ++j) {
+      const auto row = [&](const auto& all) { return std::span(all).subspan(size(j, m_row), static_cast<std::size_t>(N)); };
+      BOOST_CHECK_SMALL(relative_error(row(reduced), row(M)), sum);
+    }
   }
 }
 
 }  // namespace
 
 BOOST_AUTO_TEST_CASE(skinny_products_of_any_shape) {
-  for (const Index rows : {1, 2, 3, 7, 8, 29}) {
-    check_skinny<float>(1, 3, rows);
-    check_skinny<float>(7, 65, rows);
-    check_skinny<float>(16, 24, rows);
-    check_skinny<double>(11, 49, rows);
-  }
+  const auto check = []<class T>(T) {
+    for (const Index R : {1, 4, 7, 8, 13, 16, 20, 32, 40, 63, 64}) check_skinny<T>(R, 70, 13);
+    for (const Index rows : {1, 2, 8, 31}) check_skinny<T>(16, 3, rows), check_skinny<T>(5, 129, rows);
+  };
+  check(float{}), check(double{}), check(wu::bfloat16{});
 }
 
 BOOST_AUTO_TEST_CASE(lora_gradients_reference) {
@@ -163,14 +202,14 @@ BOOST_AUTO_TEST_CASE(lora_gradients_cpu) {
 }
 
 BOOST_AUTO_TEST_CASE(lora_cpu_equals_reference) {
-  for (const int threads : {1, 2, 3}) {
-    wu::cpu::Context cpu({.threads = threads});
-    for (const Index rows : {1, 5, 8, 37}) {
-      check_cpu_equals_reference<double, 67, 35, 13>(cpu, rows, 1e-12);
-      check_cpu_equals_reference<float, 64, 128, 8>(cpu, rows, 1e-5);
-    }
-    check_cpu_equals_reference<float, 24, 16, 4>(cpu, 2 * wu::cpu::detail::lora_block + 3, 1e-4);  // several blocks of rows
+  for (const Index rows : {1, 5, 8, 37}) {
+    check_cpu_equals_reference<double, 67, 35, 13>(rows, 1e-12);
+    check_cpu_equals_reference<float, 64, 128, 8>(rows, 1e-5);
+    check_cpu_equals_reference<wu::bfloat16, 67, 35, 13>(rows, 0x1p-7);
+    check_cpu_equals_reference<wu::bfloat16, 64, 128, 8, float>(rows, 0x1p-7);
   }
+  // Several blocks of rows.
+  check_cpu_equals_reference<float, 24, 16, 4>(wu::cpu::Skinny<float>::most_rows + 3, 1e-4);
 }
 
 BOOST_AUTO_TEST_CASE(lora_leaves_samples_without_adapter_bit_for_bit) {

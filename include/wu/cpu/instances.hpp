@@ -19,35 +19,40 @@
 #include "wu/cpu/target.hpp"
 
 // NOLINTBEGIN(bugprone-macro-parentheses): neither argument is an expression
-#define WU_CPU_INSTANCES(PREFIX, T)                 \
-  PREFIX template struct Product<T>;                \
-  PREFIX template struct Skinny<T>;                 \
-  PREFIX template struct kernel::Activations<T>;    \
-  PREFIX template struct kernel::Depthwise<T>;      \
-  PREFIX template struct kernel::Elementwise<T>;    \
-  PREFIX template struct kernel::Gemm<T>;           \
-  PREFIX template struct kernel::LayerNorm<T>;      \
-  PREFIX template struct kernel::Linear<T>;         \
-  PREFIX template struct kernel::LongAttention<T>;  \
-  PREFIX template struct kernel::Lora<T>;           \
-  PREFIX template struct kernel::Losses<T>;         \
-  PREFIX template struct kernel::Matrix<T>;         \
-  PREFIX template struct kernel::Modulate<T>;       \
-  PREFIX template struct kernel::Optimiser<T>;      \
-  PREFIX template struct kernel::PackedProduct<T>;  \
-  PREFIX template struct kernel::Resample<T>;       \
-  PREFIX template struct kernel::RMSNorm<T>;        \
-  PREFIX template struct kernel::Rope<T>;           \
-  PREFIX template struct kernel::ShortAttention<T>; \
+#define WU_CPU_INSTANCES(PREFIX, T)                   \
+  PREFIX template struct Product<T>;                  \
+  PREFIX template struct Skinny<T>;                   \
+  PREFIX template struct kernel::Activations<T>;      \
+  PREFIX template struct kernel::Depthwise<T>;        \
+  PREFIX template struct kernel::Elementwise<T>;      \
+  PREFIX template struct kernel::Gemm<T>;             \
+  PREFIX template struct kernel::LayerNorm<T>;        \
+  PREFIX template struct kernel::Linear<T>;           \
+  PREFIX template struct kernel::LongAttention<T>;    \
+  PREFIX template struct kernel::Lora<T>;             \
+  PREFIX template struct kernel::LoraGradients<T, T>; \
+  PREFIX template struct kernel::Losses<T>;           \
+  PREFIX template struct kernel::Matrix<T>;           \
+  PREFIX template struct kernel::Modulate<T>;         \
+  PREFIX template struct kernel::Optimiser<T>;        \
+  PREFIX template struct kernel::PackedProduct<T>;    \
+  PREFIX template struct kernel::Resample<T>;         \
+  PREFIX template struct kernel::RMSNorm<T>;          \
+  PREFIX template struct kernel::Rope<T>;             \
+  PREFIX template struct kernel::ShortAttention<T>;   \
   PREFIX template struct kernel::VectorMath<T>;
-#define WU_CPU_BFLOAT16_INSTANCES(PREFIX)                \
-  PREFIX template struct kernel::Activations<bfloat16>;  \
-  PREFIX template struct kernel::Elementwise<bfloat16>;  \
-  PREFIX template class kernel::PairAttention<bfloat16>; \
-  PREFIX template struct kernel::Gemm<bfloat16>;         \
-  PREFIX template struct kernel::Linear<bfloat16>;       \
-  PREFIX template struct kernel::PackedProduct<bfloat16>; \
-  PREFIX template struct kernel::RMSNorm<bfloat16>;      \
+#define WU_CPU_BFLOAT16_INSTANCES(PREFIX)                           \
+  PREFIX template struct Skinny<bfloat16>;                          \
+  PREFIX template struct kernel::Activations<bfloat16>;             \
+  PREFIX template struct kernel::Elementwise<bfloat16>;             \
+  PREFIX template class kernel::PairAttention<bfloat16>;            \
+  PREFIX template struct kernel::Gemm<bfloat16>;                    \
+  PREFIX template struct kernel::Linear<bfloat16>;                  \
+  PREFIX template struct kernel::Lora<bfloat16>;                    \
+  PREFIX template struct kernel::LoraGradients<bfloat16, bfloat16>; \
+  PREFIX template struct kernel::LoraGradients<bfloat16, float>;    \
+  PREFIX template struct kernel::PackedProduct<bfloat16>;           \
+  PREFIX template struct kernel::RMSNorm<bfloat16>;                 \
   PREFIX template struct kernel::Rope<bfloat16>;
 // NOLINTEND(bugprone-macro-parentheses)
 

@@ -1,100 +1,65 @@
-// Products in which one extent, the rank R of an adapter, is small. A general matrix product spends more time packing such
-// operands than multiplying them; here the long matrix is read where it lies and the sums of a block stay in vector registers.
+// Products in which one extent, the rank R of an adapter, is small. A general matrix product spends more time packing the long
+// operand than multiplying it; here that is read, and written, where it lies, once, and only the adapter is packed. One thread's
+// work each.
 //     project   P (rows, R)  = X (rows, N) V (N, R)
-//     expand    Y (rows, N) += P (rows, R) U (R, N)
-//     reduce    M (R, N)    += P^T X, for some of the columns        X: (rows, N)
-// Row-major and contiguous; any R, N and rows. The order of every sum depends on these extents alone.
+//     expand    Y (rows, N) += scale P (rows, R) U (R, N)
+//     reduce    M (R, N)    += P^T X                                 X: (rows, N)
+// The kernels are compiled for ranks 4, 8, 16, 32 and 64. Another rank is filled with zeros up to the next of them, or, from 16
+// on, to the next multiple of 16, for which there is a loop. A word is what one instruction multiplies in a lane: one value of
+// float or double; of bfloat16, which is summed in float, two neighbours in the extent that is summed over. The order of every
+// sum depends on N (for reduce: rows) alone.
 #pragma once
 
+#include <cstdint>
+#include <type_traits>
+
+#include "wu/core/dtype.hpp"
 #include "wu/cpu/lanes.hpp"
 #include "wu/cpu/target.hpp"
 
 namespace wu::cpu::inline WU_CPU_TARGET {
 
-namespace detail {
-
-/// M rows by W columns of P.
-template <Index M, Index W, class T>
-void project_block(T* p, const T* x, const T* v, Index R, Index N) {
-  using V = typename Lanes<T, W>::type;
-  [&]<Index... m>(std::integer_sequence<Index, m...>) {
-    V sum[M] = {};
-    for (Index n = 0; n < N; ++n) {
-      const V w = load<V>(v + n * R);
-      ((sum[m] += x[m * N + n] * w), ...);
-    }
-    (store(p + m * R, sum[m]), ...);
-  }(Each<M>{});
-}
-
-/// M rows by K vectors of W columns of Y.
-template <Index M, Index K, Index W, class T>
-void expand_block(T* y, const T* p, const T* u, Index R, Index N) {
-  using V = typename Lanes<T, W>::type;
-  [&]<Index... i>(std::integer_sequence<Index, i...>) {
-    V sum[M * K];
-    ((sum[i] = load<V>(y + i / K * N + i % K * W)), ...);
-    for (Index j = 0; j < R; ++j) ((sum[i] += p[i / K * R + j] * load<V>(u + j * N + i % K * W)), ...);
-    (store(y + i / K * N + i % K * W, sum[i]), ...);
-  }(Each<M * K>{});
-}
-
-/// J rows by K vectors of W columns of M.
-template <Index J, Index K, Index W, class T>
-void reduce_block(T* m, const T* p, const T* x, Index R, Index N, Index rows) {
-  using V = typename Lanes<T, W>::type;
-  [&]<Index... i>(std::integer_sequence<Index, i...>) {
-    V sum[J * K];
-    ((sum[i] = load<V>(m + i / K * N + i % K * W)), ...);
-    for (Index r = 0; r < rows; ++r) ((sum[i] += p[r * R + i / K] * load<V>(x + r * N + i % K * W)), ...);
-    (store(m + i / K * N + i % K * W, sum[i]), ...);
-  }(Each<J * K>{});
-}
-
-}  // namespace detail
-
-/// The three products; the formulas stand at the top of the file.
+/// The three products and how their small operands are packed. T: float, double or bfloat16. All matrices are row-major.
 template <class T>
 struct Skinny {
-  /// P = X V.
-  static void project(T* p /* = */, const T* x, const T* v, Index R, Index N, Index rows);
-  /// Y += P U.
-  static void expand(T* y /* += */, const T* p, const T* u, Index R, Index N, Index rows);
-  /// Columns from .. to-1 of M alone.
-  static void reduce(T* m /* += */, const T* p, const T* x, Index R, Index N, Index rows, Index from, Index to);
+  using Sum = accumulator_t<T>;
+  using Word = std::conditional_t<std::is_same_v<T, bfloat16>, std::uint32_t, T>;
+  /// Values in a word.
+  static constexpr Index depth = std::is_same_v<T, bfloat16> ? 2 : 1;
+  /// Columns of U that are packed side by side.
+  static constexpr Index panel = 2 * detail::lanes<Sum>;
+  /// The most rows that reduce takes at once.
+  static constexpr Index most_rows = 256;
+
+  static constexpr Index up_to(Index multiple, Index count) { return (count + multiple - 1) / multiple * multiple; }
+  static constexpr Index words(Index count) { return (count + depth - 1) / depth; }
+  /// R with the zeros that fill it up: the columns of P.
+  static constexpr Index width(Index R) { return R <= 4 ? 4 : R <= 8 ? 8 : up_to(16, R); }
+  /// Words of packed operands: V, U, and the P of `rows` rows for reduce.
+  static constexpr Index tall_words(Index N, Index R) { return words(N) * width(R); }
+  static constexpr Index wide_words(Index R, Index N) { return words(width(R)) * up_to(panel, N); }
+  static constexpr Index low_words(Index rows, Index R) { return words(rows) * width(R); }
+
+  /// V (N, R), or given as its transpose (R, N).
+  static void pack_tall(Word* to, const T* V, Index N, Index R);
+  static void pack_tall_transposed(Word* to, const T* V, Index N, Index R);
+  /// U (R, N), or given as its transpose (N, R).
+  static void pack_wide(Word* to, const T* U, Index R, Index N);
+  static void pack_wide_transposed(Word* to, const T* U, Index R, Index N);
+  /// P (rows, R) for reduce.
+  static void pack_low(Word* to, const T* P, Index rows, Index R);
+
+  /// P (rows, width(R)) = X V.   V: packed
+  static void project(T* P /* = */, const T* X, const Word* V, Index R, Index N, Index rows);
+  /// Y += scale P U.   P: (rows, width(R))   U: packed
+  static void expand(T* Y /* += */, const T* P, const Word* U, Index R, Index N, Index rows, Sum scale);
+  /// M (width(R), columns), with room for whole registers: rows up_to(panel, columns) sums apart. P: packed, at most most_rows
+  /// rows. X: (rows, columns), rows x_row values apart.
+  static void reduce(Sum* M /* += */, const Word* P, const T* X, Index x_row, Index R, Index columns, Index rows);
 };
 
-template <class T>
-void Skinny<T>::project(T* p, const T* x, const T* v, Index R, Index N, Index rows) {
-  detail::in_blocks<8>(rows, [&]<Index M>(Index r) {
-    detail::in_blocks<detail::lanes<T>>(
-        R, [&]<Index W>(Index j) { detail::project_block<M, W>(p + r * R + j, x + r * N, v + j, R, N); });
-  });
-}
-
-template <class T>
-void Skinny<T>::expand(T* y, const T* p, const T* u, Index R, Index N, Index rows) {
-  constexpr Index lanes = detail::lanes<T>;
-  detail::in_blocks<detail::sum_rows>(rows, [&]<Index M>(Index r) {
-    detail::in_blocks<2 * lanes>(N, [&]<Index W>(Index n) {
-      constexpr Index w = W < lanes ? W : lanes;
-      detail::expand_block<M, W / w, w>(y + r * N + n, p + r * R, u + n, R, N);
-    });
-  });
-}
-
-template <class T>
-void Skinny<T>::reduce(T* m, const T* p, const T* x, Index R, Index N, Index rows, Index from, Index to) {
-  constexpr Index lanes = detail::lanes<T>;
-  detail::in_blocks<detail::sum_rows>(R, [&]<Index J>(Index j) {
-    detail::in_blocks<2 * lanes>(
-        to,
-        [&]<Index W>(Index n) {
-          constexpr Index w = W < lanes ? W : lanes;
-          detail::reduce_block<J, W / w, w>(m + j * N + n, p + j, x + n, R, N, rows);
-        },
-        from);
-  });
-}
-
 }  // namespace wu::cpu::inline WU_CPU_TARGET
+
+#ifndef WU_PRECOMPILED
+#include "wu/cpu/skinny_kernel.hpp"
+#endif
