@@ -112,6 +112,9 @@ struct Gemm {
       }
   }
   static void pack_B(Word* packed, const Problem& problem, const Block& block, Index first_panel, Index last_panel);
+  static void pack_A(Word* packed, const Problem& problem, Index row, Index M, const Slice& s, bool sum_rows);
+  static void multiply_by_library(Sum* sums, const Problem& problem, const Block& block, Index row, Index M, Index skip,
+                                  Index width, bool sum_rows);
   static void rows(Word* scratch, const Word* packed_B, const Problem& problem, const Block& block, Index begin, Index end,
                    Index first_panel, Index last_panel, bool sum_rows);
   static void add_row_sums(Sum* sums, const Word* packed, Index M, Index K);

@@ -2,6 +2,7 @@
 #pragma once
 
 #include "wu/cpu/gemm.hpp"
+#include "wu/cpu/library_product.hpp"
 #include "wu/cpu/target.hpp"
 #include "wu/cpu/vector_math.hpp"
 
@@ -47,6 +48,7 @@ void Gemm<T>::multiply(Context& ctx, const Problem& problem) {
 /// Panels first_panel .. last_panel-1 of every slice. Those of one slice lie one after the other.
 template <class T>
 void Gemm<T>::pack_B(Word* packed, const Problem& problem, const Block& block, Index first_panel, Index last_panel) {
+  if constexpr (LibraryProduct<T>::available) return;
   each_slice(problem, [&](const Slice& s) {
     for (std::size_t p = 0; p < block.count; ++p) {
       const Part& part = block.parts[p];
@@ -70,19 +72,51 @@ void Gemm<T>::rows(Word* scratch, const Word* packed_B, const Problem& problem, 
   const Index skip = first_panel * Product::columns, width = last_panel * Product::columns - skip;
   for (Index r = begin; r < end; r += tile) {
     const Index M = std::min(tile, end - r);
-    each_slice(problem, [&](const Slice& s) {
-      const Operand& A = problem.terms[s.term].A;
-      if (A.transposed) Product::pack_rows_transposed(scratch, A.from(r, s.k0), A.row, M, s.K);
-      else Product::pack_rows(scratch, A.from(r, s.k0), A.row, M, s.K);
-      if (sum_rows && problem.row_sums) add_row_sums(problem.row_sums + r, scratch, M, s.K);
-      Product::multiply(sums, width, scratch, packed_B + s.words * block.width + skip * Product::words(s.K), M, width, s.K,
-                        s.words > 0);
-    });
+    if constexpr (LibraryProduct<T>::available) multiply_by_library(sums, problem, block, r, M, skip, width, sum_rows);
+    else
+      each_slice(problem, [&](const Slice& s) {
+        pack_A(scratch, problem, r, M, s, sum_rows);
+        Product::multiply(sums, width, scratch, packed_B + s.words * block.width + skip * Product::words(s.K), M, width, s.K,
+                          s.words > 0);
+      });
     for (std::size_t p = 0; p < block.count; ++p) {
       const Part& part = block.parts[p];
       const Index first = std::max(skip - part.at, Index{0}), last = std::min(skip + width - part.at, part.N);
       for (Index m = 0; m < M && first < last; ++m)
         finish_row(part, r + m, first, sums + m * width + part.at + first - skip, last - first);
+    }
+  }
+}
+
+template <class T>
+void Gemm<T>::pack_A(Word* packed, const Problem& problem, Index row, Index M, const Slice& s, bool sum_rows) {
+  const Operand& A = problem.terms[s.term].A;
+  if (A.transposed) Product::pack_rows_transposed(packed, A.from(row, s.k0), A.row, M, s.K);
+  else Product::pack_rows(packed, A.from(row, s.k0), A.row, M, s.K);
+  if (sum_rows && problem.row_sums) add_row_sums(problem.row_sums + row, packed, M, s.K);
+}
+
+/// What pack_A and the product do, for rows row .. row + M-1 and `width` columns of the block from `skip` on.
+template <class T>
+void Gemm<T>::multiply_by_library(Sum* sums, const Problem& problem, const Block& block, Index row, Index M, Index skip,
+                                  Index width, bool sum_rows) {
+  if constexpr (LibraryProduct<T>::available) {
+    for (std::size_t t = 0; t < problem.term_count; ++t) {
+      const Operand& A = problem.terms[t].A;
+      const Index K = problem.terms[t].K;
+      for (std::size_t p = 0; p < block.count; ++p) {
+        const Part& part = block.parts[p];
+        const Operand& B = part.output->B[t];
+        const Index first = std::max(skip - part.at, Index{0}), last = std::min(skip + width - part.at, part.N);
+        if (first < last)
+          LibraryProduct<T>::multiply(sums + part.at + first - skip, width, A.from(row, 0), A.row, A.transposed,
+                                      B.from(0, part.first + first), B.row, B.transposed, M, last - first, K, t > 0);
+      }
+      for (Index m = 0; m < M && sum_rows && problem.row_sums; ++m) {
+        Sum total = 0;
+        for (Index k = 0; k < K; ++k) total += static_cast<Sum>(*A.from(row + m, k));
+        problem.row_sums[row + m] += total;
+      }
     }
   }
 }
