@@ -84,6 +84,23 @@ void check_attention(int threads, const AttentionRows& rows) {
                        rows);
   check_rounded(y, expected, 2);
   for (Index i = 0; i < lse.size(); ++i) BOOST_CHECK_SMALL(static_cast<double>(lse[i]) - expected_lse[i], 1e-5);
+
+  Both<dyn, C> dy("dy", queries), out("out", queries);  // both sides are given the rounded outputs
+  for (Index i = 0; i < y.size(); ++i) out.wide[i] = static_cast<double>(y[i]);
+  Tensor<bfloat16, dyn, C> dq(queries), dk(keys), dv(keys);
+  Tensor<double, dyn, C> expected_dq(queries), expected_dk(keys), expected_dv(keys);
+  for (auto* values : {&dq, &dk, &dv})
+    for (bfloat16& value : values->span()) value = bfloat16(std::numeric_limits<float>::quiet_NaN());
+  attention_backward<D>(cpu, ws, dq.view(), dk.view(), dv.view(), dy.small.view(), as_const(y.view()), as_const(lse.view()),
+                        q.small.view(), k.small.view(), v.small.view(), rows);
+  attention_backward<D>(reference, ws, expected_dq.view(), expected_dk.view(), expected_dv.view(), dy.wide.view(),
+                        as_const(out.wide.view()), as_const(expected_lse.view()), q.wide.view(), k.wide.view(),
+                        v.wide.view(), rows);
+  check_rounded(dv, expected_dv, 2);
+  if (rows.key.size() > 1) {  // the softmax of one score is 1 whatever q and k are
+    check_rounded(dq, expected_dq, 6);
+    check_rounded(dk, expected_dk, 6);
+  }
 }
 
 AttentionRows evenly(Index groups, Index queries, Index keys) {
@@ -129,6 +146,7 @@ BOOST_AUTO_TEST_CASE(attention) {
   for (const int threads : {1, 2}) {
     check_attention<32, 16>(threads, evenly(3, 7, 5));
     check_attention<9, 3>(threads, evenly(1, 1, 1));
+    check_attention<9, 3>(threads, evenly(2, 19, 1));
     check_attention<18, 6>(threads, evenly(2, 101, 1031));  // tiles of queries, blocks of keys, and some more
     AttentionRows strided;
     strided.query_group.push({5, 1}), strided.query.push({97, 5});
@@ -138,7 +156,8 @@ BOOST_AUTO_TEST_CASE(attention) {
     scattered.query_group.push({3, 4}), scattered.query.push({2, 12}), scattered.query.push({2, 1}),
         scattered.query.push({2, 2});
     scattered.key_group = scattered.query_group, scattered.key = scattered.query;
-    check_attention<24, 8>(threads, scattered);
+    check_attention<24, 8>(threads, scattered);  // 8 x 8
+    check_attention<80, 40>(threads, evenly(3, 4, 3)), check_attention<32, 16>(threads, evenly(3, 16, 16));
   }
 }
 

@@ -38,13 +38,18 @@ std::vector<Case> cases() {
       {"cross, one query, strided keys", {map({{3, 1}}), map({{1, 1}}), map({{3, 1}}), map({{5, 3}})}},
       {"cross, two tiles of queries and three more",
        {map({{1, 1}}), map({{2 * wu::cpu::detail::query_tile + 3, 1}}), map({{1, 1}}), map({{5, 1}})}},
-      self("evenly spaced, tiles of 64, 64 and 3, 2 groups", map({{2, 131}}), map({{131, 1}})),
-      self("evenly spaced, 2 rows apart, tiles of 64 and 7, 2 groups", map({{2, 1}}), map({{71, 2}})),
-      {"cross, 17 keys, one more than the short path takes, tiles of 64 and 6",
-       {map({{2, 70}}), map({{70, 1}}), map({{2, 17}}), map({{17, 1}})}},
-      self("scattered, more than a tile, 2 x 2 x 35", map({{2, 35}}), map({{2, 70}, {35, 1}})),
+      self("16 rows, the most that the short path takes, 2 groups", map({{2, 1}}), map({{16, 2}})),
+      self("6 rows, 8 with those that are missing", map({{5, 6}}), map({{6, 1}})),
+      {"cross, 9 queries and 4 keys", {map({{2, 9}}), map({{9, 1}}), map({{2, 4}}), map({{4, 1}})}},
+      {"cross, 17 queries, one more than the short path takes, 2 keys",
+       {map({{2, 17}}), map({{17, 1}}), map({{2, 2}}), map({{2, 1}})}},
+      {"cross, 3 queries, blocks of 512, 512 and 13 keys", {map({{1, 1}}), map({{3, 1}}), map({{1, 1}}), map({{1037, 1}})}},
+      self("evenly spaced, more than a tile, 2 groups", map({{2, 131}}), map({{131, 1}})),
+      self("evenly spaced, 2 rows apart, 2 groups", map({{2, 1}}), map({{71, 2}})),
+      {"cross, 70 queries, 17 keys, 2 groups", {map({{2, 70}}), map({{70, 1}}), map({{2, 17}}), map({{17, 1}})}},
+      self("scattered, 2 x 2 x 35", map({{2, 35}}), map({{2, 70}, {35, 1}})),
       {"scattered queries, more than a tile, strided keys",
-       {map({{3, 23}}), map({{3, 69}, {23, 1}}), map({{3, 1}}), map({{7, 3}})}},
+       {map({{3, 43}}), map({{3, 129}, {43, 1}}), map({{3, 1}}), map({{7, 3}})}},
   };
 }
 
@@ -202,16 +207,20 @@ BOOST_AUTO_TEST_CASE(row_map_counts_through_nested_axes) {
 }
 
 BOOST_AUTO_TEST_CASE(attention_cases_reach_every_path) {
-  bool scattered_keys = false, several_tiles = false, scattered_tiles = false, even_tiles_of_many_keys = false;
+  constexpr Index tile = wu::cpu::detail::query_tile, few = wu::cpu::detail::short_rows;
+  bool scattered_keys = false, even_tiles = false, scattered_tiles = false, few_rows = false, few_scattered_rows = false,
+       many_keys = false;
   for (const Case& c : cases()) {
-    scattered_keys |= !c.rows.key.regular();
-    several_tiles |= c.rows.query.regular() && c.rows.query.size() > wu::cpu::detail::query_tile;
-    even_tiles_of_many_keys |= c.rows.query.regular() && c.rows.key.regular() &&
-                               c.rows.query.size() > wu::cpu::detail::query_tile &&
-                               c.rows.key.size() > wu::cpu::detail::short_keys;
-    scattered_tiles |= !c.rows.query.regular() && c.rows.query.size() > wu::cpu::detail::query_tile;
+    const RowMap &query = c.rows.query, &key = c.rows.key;
+    const bool is_short = query.size() <= few && key.size() <= few;
+    scattered_keys |= !key.regular() && key.size() > few;
+    even_tiles |= query.regular() && query.size() > tile && key.regular() && key.size() > few;
+    scattered_tiles |= !query.regular() && query.size() > tile;
+    few_rows |= is_short && query.regular();
+    few_scattered_rows |= is_short && !query.regular();
+    many_keys |= key.size() > 1024;
   }
-  BOOST_CHECK(scattered_keys && several_tiles && scattered_tiles && even_tiles_of_many_keys);
+  BOOST_CHECK(scattered_keys && even_tiles && scattered_tiles && few_rows && few_scattered_rows && many_keys);
 }
 
 BOOST_AUTO_TEST_CASE(attention_gradients_reference) {

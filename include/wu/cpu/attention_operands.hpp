@@ -13,26 +13,16 @@ namespace wu::cpu::inline WU_CPU_TARGET {
 namespace detail {
 using namespace wu::detail;
 
-/// The head's rows first .. first + count-1 of a map where they are if evenly spaced, else in scratch, where pack() puts them
-/// before they are read and unpack() takes them from once they are written.
-template <class T>
-Spaced<T> head_rows(Spaced<T> all, Index base, const RowMap& map, Index first, Index column, Index D,
-                    std::remove_const_t<T>* scratch) {
-  if (!map.regular()) return {scratch, D};
-  return {all.row(base + first * map.axes[3].stride) + column, all.stride * map.axes[3].stride};
-}
+/// How many queries are answered together. A multiple of the rows of every packed product.
+inline constexpr Index query_tile = 96;
+
+/// The head's rows first .. first + count-1 of a map: where they are if evenly spaced, else copied to scratch.
 template <class T>
 Spaced<const T> pack(Spaced<const T> all, Index base, const RowMap& map, Index first, Index count, Index column, Index D,
                      T* scratch) {
-  if (!map.regular())
-    for (Index i = 0; i < count; ++i) std::copy_n(all.row(base + map(first + i)) + column, D, scratch + i * D);
-  return head_rows(all, base, map, first, column, D, scratch);
-}
-template <class T>
-void unpack(Spaced<T> all, Index base, const RowMap& map, Index first, Index count, Index column, Index D,
-            const T* scratch) {
-  if (map.regular()) return;
-  for (Index i = 0; i < count; ++i) std::copy_n(scratch + i * D, D, all.row(base + map(first + i)) + column);
+  if (map.regular()) return {all.row(base + first * map.axes[3].stride) + column, all.stride * map.axes[3].stride};
+  for (Index i = 0; i < count; ++i) std::copy_n(all.row(base + map(first + i)) + column, D, scratch + i * D);
+  return {scratch, D};
 }
 }  // namespace detail
 
@@ -47,7 +37,8 @@ struct AttentionOperands {
 template <class T>
 struct AttentionGradients {
   Spaced<T> dq, dk, dv;
-  Spaced<const T> dout, out, lse;
+  Spaced<const T> dout, out;
+  Spaced<const accumulator_t<T>> lse;
 };
 }  // namespace kernel
 

@@ -28,7 +28,6 @@
   PREFIX template struct kernel::Gemm<T>;             \
   PREFIX template struct kernel::LayerNorm<T>;        \
   PREFIX template struct kernel::Linear<T>;           \
-  PREFIX template struct kernel::LongAttention<T>;    \
   PREFIX template struct kernel::Lora<T>;             \
   PREFIX template struct kernel::LoraGradients<T, T>; \
   PREFIX template struct kernel::Losses<T>;           \
@@ -39,13 +38,15 @@
   PREFIX template struct kernel::Resample<T>;         \
   PREFIX template struct kernel::RMSNorm<T>;          \
   PREFIX template struct kernel::Rope<T>;             \
-  PREFIX template struct kernel::ShortAttention<T>;   \
+  PREFIX template class kernel::ShortAttention<T>;    \
+  PREFIX template class kernel::TiledAttention<T>;    \
   PREFIX template struct kernel::VectorMath<T>;
 #define WU_CPU_BFLOAT16_INSTANCES(PREFIX)                           \
   PREFIX template struct Skinny<bfloat16>;                          \
   PREFIX template struct kernel::Activations<bfloat16>;             \
   PREFIX template struct kernel::Elementwise<bfloat16>;             \
-  PREFIX template class kernel::PairAttention<bfloat16>;            \
+  PREFIX template class kernel::ShortAttention<bfloat16>;           \
+  PREFIX template class kernel::TiledAttention<bfloat16>;           \
   PREFIX template struct kernel::Gemm<bfloat16>;                    \
   PREFIX template struct kernel::Linear<bfloat16>;                  \
   PREFIX template struct kernel::Lora<bfloat16>;                    \

@@ -33,26 +33,48 @@ template <class Sum, class Word>
   }
 }
 
-/// The first Rows rows of one group of A times the first Vectors registers of one panel of B.
+/// Rows rows of A times the first Vectors registers of one panel of B. Word k of row r of A lies at A[r a_row + k a_step].
 template <class Product, Index Rows, Index Vectors>
-void packed_block(typename Product::Sum* C, Index c_row, const typename Product::Word* A, const typename Product::Word* B,
-                  Index words, bool add) {
+[[gnu::always_inline]] inline void packed_block(typename Product::Sum* C, Index c_row, const typename Product::Word* A,
+                                                Index a_row, Index a_step, const typename Product::Word* B, Index words,
+                                                bool add) {
   constexpr Index W = lanes<typename Product::Sum>;
   using Sums = typename Lanes<typename Product::Sum, W>::type;
   using Words = typename Lanes<typename Product::Word, W>::type;
   Sums sum[Rows][Vectors];
   for (Index r = 0; r < Rows; ++r)
     for (Index v = 0; v < Vectors; ++v) sum[r][v] = add ? load<Sums>(C + r * c_row + v * W) : Sums{};
-  for (Index k = 0; k < words; ++k, A += Product::rows, B += Product::columns) {
+  for (Index k = 0; k < words; ++k, A += a_step, B += Product::columns) {
     Words b[Vectors];
     for (Index v = 0; v < Vectors; ++v) b[v] = load<Words>(B + v * W);
     for (Index r = 0; r < Rows; ++r) {
-      const Words a = A[r] - Words{};
+      const Words a = A[r * a_row] - Words{};
       for (Index v = 0; v < Vectors; ++v) sum[r][v] = add_product(sum[r][v], a, b[v]);
     }
   }
   for (Index r = 0; r < Rows; ++r)
     for (Index v = 0; v < Vectors; ++v) store(C + r * c_row + v * W, sum[r][v]);
+}
+
+/// All of C. A's row m, which begins a group, is at A + m a_group.
+template <class Product>
+[[gnu::always_inline]] inline void packed_blocks(typename Product::Sum* C, Index c_row, const typename Product::Word* A,
+                                                 Index a_group, Index a_row, Index a_step, const typename Product::Word* B,
+                                                 Index M, Index N, Index words, bool add) {
+  constexpr Index rows = Product::rows, columns = Product::columns;
+  const auto panel = [&]<Index Vectors>(Index n) {
+    const auto block = [&]<Index Rows>(Index m) {
+      packed_block<Product, Rows, Vectors>(C + m * c_row + n, c_row, A + m * a_group, a_row, a_step, B + n * words, words,
+                                           add);
+    };
+    for (Index m = 0; m < M; m += rows)
+      if (M - m > 8 || rows <= 4) block.template operator()<rows>(m);
+      else if (M - m > 4) block.template operator()<std::min(rows, Index{8})>(m);
+      else block.template operator()<4>(m);
+  };
+  for (Index n = 0; n < N; n += columns)
+    if (N - n > columns / 2) panel.template operator()<2>(n);
+    else panel.template operator()<1>(n);
 }
 
 /// One exchange of a transpose: lanes whose bit S is set move to the partner row, and from it.
@@ -162,19 +184,19 @@ void PackedProduct<T>::pack_columns_transposed(Word* to, const T* B, Index b_row
 
 template <class T>
 void PackedProduct<T>::multiply(Sum* C, Index c_row, const Word* A, const Word* B, Index M, Index N, Index K, bool add) {
-  const auto panel = [&]<Index Vectors>(Index n) {
-    for (Index m = 0; m < M; m += rows) {
-      Sum* const at = C + m * c_row + n;
-      const Word *const a = A + m * words(K), *const b = B + n * words(K);
-      if (M - m > 8 || rows <= 4) detail::packed_block<PackedProduct, rows, Vectors>(at, c_row, a, b, words(K), add);
-      else if (M - m > 4)
-        detail::packed_block<PackedProduct, std::min(rows, Index{8}), Vectors>(at, c_row, a, b, words(K), add);
-      else detail::packed_block<PackedProduct, 4, Vectors>(at, c_row, a, b, words(K), add);
-    }
-  };
-  for (Index n = 0; n < N; n += columns)
-    if (N - n > columns / 2) panel.template operator()<2>(n);
-    else panel.template operator()<1>(n);
+  detail::packed_blocks<PackedProduct>(C, c_row, A, words(K), 1, rows, B, M, N, words(K), add);
+}
+
+template <class T>
+void PackedProduct<T>::multiply_rows(Sum* C, Index c_row, const Word* A, Index a_row, const Word* B, Index M, Index N,
+                                     Index K, bool add) {
+  detail::packed_blocks<PackedProduct>(C, c_row, A, a_row, a_row, 1, B, M, N, words(K), add);
+}
+
+template <class T>
+void PackedProduct<T>::multiply_columns(Sum* C, Index c_row, const Word* A, Index a_row, const Word* B, Index M, Index N,
+                                        Index K, bool add) {
+  detail::packed_blocks<PackedProduct>(C, c_row, A, 1, 1, a_row, B, M, N, words(K), add);
 }
 
 }  // namespace kernel

@@ -45,6 +45,12 @@ struct PackedProduct {
   static void pack_columns_transposed(Word* to, const T* B, Index b_row, Index N, Index K);
   /// C has room for whole groups and panels: (up_to(rows, M), up_to(columns, N)), rows c_row sums apart. A, B: packed.
   static void multiply(Sum* C, Index c_row, const Word* A, const Word* B, Index M, Index N, Index K, bool add);
+  /// The same with A as it lies: M rows of words(K) words, a_row words apart. Rows up to a multiple of four are read.
+  static void multiply_rows(Sum* C, Index c_row, const Word* A, Index a_row, const Word* B, Index M, Index N, Index K,
+                            bool add);
+  /// And with A given as its transpose: words(K) rows of M words. Columns up to a multiple of four are read.
+  static void multiply_columns(Sum* C, Index c_row, const Word* A, Index a_row, const Word* B, Index M, Index N, Index K,
+                               bool add);
 };
 
 }  // namespace wu::cpu::inline WU_CPU_TARGET::kernel

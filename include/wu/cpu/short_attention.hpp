@@ -1,168 +1,271 @@
-// Attention over at most 16 keys on the CPU: over the layers of a small backbone, over the ranks of an adapter. Matrix products
-// of that size cost more to set up than to compute; here the keys lie across the lanes of one vector and nothing is packed but
-// the group's own k and v. The formulas of ops/attention.hpp, with delta_i = sum_j p_ij (dout_i . v_j).
+// Attention of at most 16 queries to at most 16 keys on the CPU: over the layers of a network, over the ranks of an adapter.
+// Products of that size cost more to set up than to compute. Here rows are read where they lie, with channels across the lanes,
+// and the sums over lanes of a register's worth of scores are taken together. The formulas of ops/attention.hpp, with
+// delta_i = sum_j p_ij (dout_i . v_j).
 #pragma once
+
+#if defined(__AVX512BW__)
+#include <immintrin.h>
+#endif
 
 #include <algorithm>
 #include <array>
 #include <cmath>
+#include <limits>
+#include <numbers>
 
+#include "wu/cpu/attention_lanes.hpp"
 #include "wu/cpu/attention_operands.hpp"
 #include "wu/cpu/context.hpp"
-#include "wu/cpu/lanes.hpp"
-#include "wu/cpu/spaced.hpp"
+#include "wu/cpu/exp.hpp"
+#include "wu/cpu/packed_product.hpp"
 #include "wu/cpu/target.hpp"
-#include "wu/cpu/vector_math.hpp"
-#include "wu/ops/attention.hpp"
 
 namespace wu::cpu::inline WU_CPU_TARGET {
 
 namespace detail {
-inline constexpr Index short_keys = 16;
-/// Queries whose scores are kept together, so that their exponentials are taken in one call.
-inline constexpr Index short_queries = 32;
-
-/// One (group, head): where its keys and values are, and both by columns, (D, 16), with the keys across the lanes.
-template <class T>
-struct ShortGroup {
-  std::array<const T*, short_keys> key, value;
-  T *key_lanes, *value_lanes;
-  Index count, D;
-
-  ShortGroup(T* scratch, Spaced<const T> k, Spaced<const T> v, const RowMap& keys, Index base, Index column, Index width)
-      : key_lanes(scratch), value_lanes(scratch + short_keys * width), count(keys.size()), D(width) {
-    std::fill_n(scratch, 2 * short_keys * D, T(0));
-    for (Index j = 0; j < count; ++j) {
-      const T* const from_k = key[static_cast<std::size_t>(j)] = k.row(base + keys(j)) + column;
-      const T* const from_v = value[static_cast<std::size_t>(j)] = v.row(base + keys(j)) + column;
-      for (Index c = 0; c < D; ++c) {
-        key_lanes[c * short_keys + j] = from_k[c];
-        value_lanes[c * short_keys + j] = from_v[c];
-      }
-    }
-  }
-
-  /// to (16) = the product of x with every key, or every value.
-  void along(T* to, const T* by_columns, const T* x) const {
-    in_blocks<lanes<T>>(short_keys, [&]<Index W>(Index j) {
-      typename Lanes<T, W>::type sum{};
-      for (Index c = 0; c < D; ++c) sum += x[c] * load<typename Lanes<T, W>::type>(by_columns + c * short_keys + j);
-      store(to + j, sum);
-    });
-  }
-  /// to (D) = factor * sum over the group's rows of weights[j] row_j.
-  void mix(T* to, const std::array<const T*, short_keys>& rows, const T* weights, T factor) const {
-    in_blocks<lanes<T>>(D, [&]<Index W>(Index c) {
-      typename Lanes<T, W>::type sum{};
-      for (Index j = 0; j < count; ++j)
-        sum += weights[j] * load<typename Lanes<T, W>::type>(rows[static_cast<std::size_t>(j)] + c);
-      store(to + c, static_cast<typename Lanes<T, W>::type>(factor * sum));
-    });
-  }
-};
+/// The most queries and the most keys.
+inline constexpr Index short_rows = 16;
+/// Where up to 16 rows begin, or how far from the first.
+template <class At>
+using ShortRows = std::array<At, static_cast<std::size_t>(short_rows)>;
 }  // namespace detail
 
 namespace kernel {
+/// T: float, double or bfloat16. No scratch from the workspace.
 template <class T>
-struct ShortAttention {
-  /// Values of scratch that forward takes for each thread.
-  static constexpr Index scratch_values(Index D) { return 2 * detail::short_keys * D; }
-  static void forward(Context& ctx, Workspace& ws, Spaced<T> out, Spaced<T> lse, const AttentionOperands<T>& in);
-  static void backward(Context& ctx, Workspace& ws, const AttentionGradients<T>& g, const AttentionOperands<T>& in);
+class ShortAttention {
+ public:
+  using Sum = accumulator_t<T>;
+  static bool answers(const AttentionRows& rows) { return answers(rows.query.size(), rows.key.size()); }
+  static constexpr bool answers(Index queries, Index keys) {
+    return queries <= detail::short_rows && keys <= detail::short_rows;
+  }
+  static void forward(Context& ctx, Spaced<T> out, Spaced<Sum> lse, const AttentionOperands<T>& in) {
+    by_keys(in, [&]<Index Keys>() { forward<Keys>(ctx, out, lse, in); });
+  }
+  static void backward(Context& ctx, const AttentionGradients<T>& g, const AttentionOperands<T>& in) {
+    by_keys(in, [&]<Index Keys>() { backward<Keys>(ctx, g, in); });
+  }
+
+ private:
+  using Product = PackedProduct<T>;
+  static constexpr Index W = detail::lanes<Sum>, step = W * Product::depth;
+  using V = typename detail::Lanes<Sum, W>::type;
+  using Words = typename detail::Lanes<typename Product::Word, W>::type;
+  using Rows = detail::ShortRows<const T*>;
+  /// (queries, Keys) numbers, Keys to a row; rows beyond the queries are 0 or not read.
+  struct Scores {
+    alignas(64) Sum at[static_cast<std::size_t>(detail::short_rows * detail::short_rows)];
+  };
+
+  /// work.template operator()<Keys>() for the least of 4, 8 and 16 that is not below the number of keys.
+  static void by_keys(const AttentionOperands<T>& in, const auto& work) { by_count(in.rows.key.size(), work); }
+  static void by_count(Index count, const auto& work) {
+    if (count <= 4) work.template operator()<4>();
+    else if (count <= 8) work.template operator()<8>();
+    else work.template operator()<16>();
+  }
+
+  template <Index Keys>
+  static void forward(Context& ctx, Spaced<T> out, Spaced<Sum> lse, const AttentionOperands<T>& in);
+  template <Index Keys>
+  static void backward(Context& ctx, const AttentionGradients<T>& g, const AttentionOperands<T>& in);
+  template <Index Keys>
+  static void dots(Scores& to, const Rows& a, Index count, const Rows& b, Index D);
+  template <Index Inputs>
+  static void mix(const detail::ShortRows<T*>& to, Index outputs, const Rows& rows, const Sum* weights, Index input_step,
+                  Index output_step, Index D);
+  static Words load_words(const T* from, Index count);
+
+  /// Which rows a call works on: the same offsets in every group.
+  struct Offsets {
+    detail::ShortRows<Index> query{}, key{};
+    Index queries, keys;
+    explicit Offsets(const AttentionRows& rows) : queries(rows.query.size()), keys(rows.key.size()) {
+      // What is missing to 16 is the last one again: it is computed with and not used.
+      for (Index i = 0; i < detail::short_rows; ++i) {
+        if (queries > 0) query[static_cast<std::size_t>(i)] = rows.query(std::min(i, queries - 1));
+        key[static_cast<std::size_t>(i)] = rows.key(std::min(i, keys - 1));
+      }
+    }
+  };
+  template <class U>
+  static detail::ShortRows<U*> rows_at(Spaced<U> all, Index base, Index column, const detail::ShortRows<Index>& offsets) {
+    detail::ShortRows<U*> rows;
+    for (std::size_t i = 0; i < rows.size(); ++i) rows[i] = all.row(base + offsets[i]) + column;
+    return rows;
+  }
+  /// work(head, column, base of the queries, base of the keys) for some of the groups' heads.
+  static void each_item(const AttentionOperands<T>& in, Index begin, Index end, const auto& work) {
+    Index group = begin / in.heads, head = begin % in.heads;
+    for (Index item = begin; item < end; ++group, head = 0) {
+      const Index base_q = in.rows.query_group(group), base_k = in.rows.key_group(group);
+      for (; head < in.heads && item < end; ++head, ++item) work(head, head * in.D, base_q, base_k);
+    }
+  }
+
+  /// Registers of scores: `vectors` of them hold whole rows of Keys numbers.
+  template <Index Keys>
+  struct Lines {
+    static constexpr Index vectors = std::max(Keys / W, Index{1}), rows = std::max(W / Keys, Index{1});
+    /// of(...) over each row, in all lanes of the row.
+    static V fold_rows(const V (&line)[static_cast<std::size_t>(vectors)], const auto& of) {
+      V all = line[0];
+      for (Index v = 1; v < vectors; ++v) all = of(all, line[v]);
+      return across<1>(all, of);
+    }
+    template <Index S>
+    [[gnu::always_inline]] static V across(const V& v, const auto& of) {
+      if constexpr (S == std::min(Keys, W)) return v;
+      else {
+        const V other = []<Index... J>(const V& from, std::integer_sequence<Index, J...>) {
+          return __builtin_shufflevector(from, from, (J ^ S)...);
+        }(v, detail::Each<W>{});
+        return across<2 * S>(of(v, other), of);
+      }
+    }
+    /// Vector v of a line where the key exists, `rest` elsewhere.
+    static V existing(const V& from, Index v, Index keys, Sum rest) {
+      const auto number = []<Index... J>(std::integer_sequence<Index, J...>) {
+        return V{static_cast<Sum>(J % Keys)...};
+      }(detail::Each<W>{});
+      const V all = rest - V{};
+      return number < static_cast<Sum>(keys - v * W) ? from : all;
+    }
+  };
 };
 
+/// `count` <= step values, then zeros.
 template <class T>
-void ShortAttention<T>::forward(Context& ctx, Workspace& ws, Spaced<T> out, Spaced<T> lse, const AttentionOperands<T>& in) {
-  using detail::short_keys, detail::short_queries;
-  const Index heads = in.heads, D = in.D, queries = in.rows.query.size();
-  const T scale = 1 / std::sqrt(static_cast<T>(D));
-  const Workspace::Scope scope(ws);
-  T* const scratch = ws.take_values<T>(scratch_values(D) * ctx.threads());
-  ctx.split(in.rows.groups() * heads, 2 * queries * short_keys * D, [&](int thread, Index begin, Index end) {
-    alignas(64) T p[short_queries * short_keys];
-    T largest[short_queries];
-    for (Index item = begin; item < end; ++item) {
-      const Index head = item % heads, base = in.rows.query_group(item / heads);
-      const detail::ShortGroup<T> group(scratch + thread * 2 * short_keys * D, in.k, in.v, in.rows.key,
-                                        in.rows.key_group(item / heads), head * D, D);
-      for (Index first = 0; first < queries; first += short_queries) {
-        const Index some = std::min(short_queries, queries - first);
-        for (Index i = 0; i < some; ++i) {
-          T* const s = p + i * short_keys;
-          group.along(s, group.key_lanes, in.q.row(base + in.rows.query(first + i)) + head * D);
-          T top = s[0];
-          for (Index j = 1; j < group.count; ++j) top = std::max(top, s[j]);
-          for (Index j = 0; j < short_keys; ++j) s[j] = (s[j] - top) * scale;
-          largest[i] = top * scale;
+[[gnu::always_inline]] inline typename ShortAttention<T>::Words ShortAttention<T>::load_words(const T* from, Index count) {
+#if defined(__AVX512BW__)
+  if constexpr (sizeof(T) == 2)
+    return std::bit_cast<Words>(_mm512_maskz_loadu_epi16(static_cast<__mmask32>((std::uint64_t{1} << count) - 1), from));
+  else if constexpr (sizeof(T) == 4)
+    return std::bit_cast<Words>(_mm512_maskz_loadu_ps(static_cast<__mmask16>((1u << count) - 1), from));
+  else return std::bit_cast<Words>(_mm512_maskz_loadu_pd(static_cast<__mmask8>((1u << count) - 1), from));
+#else
+  T some[static_cast<std::size_t>(step)] = {};
+  std::copy_n(from, count, some);
+  return detail::load<Words>(static_cast<const T*>(some));
+#endif
+}
+
+/// to (count, Keys) = a_i . b_j.
+template <class T>
+template <Index Keys>
+void ShortAttention<T>::dots(Scores& to, const Rows& a, Index count, const Rows& b, Index D) {
+  constexpr Index across = std::min(Keys, W), down = W / across;  // a register's worth of sums
+  for (Index i = 0; i < count; i += down)
+    for (Index j = 0; j < Keys; j += across) {
+      V sum[W] = {};
+      const auto add = [&](auto&& load_at) {
+        Words left[down];
+        for (Index r = 0; r < down; ++r) left[r] = load_at(a[static_cast<std::size_t>(i + r)]);
+        for (Index s = 0; s < across; ++s) {
+          const Words right = load_at(b[static_cast<std::size_t>(j + s)]);
+          for (Index r = 0; r < down; ++r) sum[r * across + s] = detail::add_product(sum[r * across + s], left[r], right);
         }
-        VectorMath<T>::exp(p, p, T(0), some * short_keys);
-        for (Index i = 0; i < some; ++i) {
-          const Index r = base + in.rows.query(first + i);
-          T total = 0;
-          for (Index j = 0; j < group.count; ++j) total += p[i * short_keys + j];
-          group.mix(out.row(r) + head * D, group.value, p + i * short_keys, 1 / total);
-          lse.row(r)[head] = largest[i] + std::log(total);
-        }
-      }
+      };
+      Index c = 0;
+      for (; c + step <= D; c += step) add([c](const T* row) { return detail::load<Words>(row + c); });
+      if (c < D) add([c, D](const T* row) { return load_words(row + c, D - c); });
+      detail::store(to.at + i * Keys + j * down, detail::sum_each(sum));
+    }
+}
+
+/// to_o = sum over i < Inputs of weights[i input_step + o output_step] rows_i.
+template <class T>
+template <Index Inputs>
+void ShortAttention<T>::mix(const detail::ShortRows<T*>& to, Index outputs, const Rows& rows, const Sum* weights,
+                            Index input_step, Index output_step, Index D) {
+  detail::in_blocks<W>(D, [&]<Index Some>(Index c) {
+    using Values = typename detail::Lanes<Sum, Some>::type;
+    Values in[Inputs];
+    for (Index i = 0; i < Inputs; ++i) in[i] = detail::load_wide<Some>(rows[static_cast<std::size_t>(i)] + c);
+    for (Index o = 0; o < outputs; ++o) {
+      const Sum* const weight = weights + o * output_step;
+      Values sum = weight[0] * in[0];
+      for (Index i = 1; i < Inputs; ++i) sum += weight[i * input_step] * in[i];
+      if constexpr (std::is_same_v<T, Sum>) detail::store(to[static_cast<std::size_t>(o)] + c, sum);
+      else detail::store_narrow<Some>(to[static_cast<std::size_t>(o)] + c, sum);
     }
   });
 }
 
 template <class T>
-void ShortAttention<T>::backward(Context& ctx, Workspace& ws, const AttentionGradients<T>& g,
-                                 const AttentionOperands<T>& in) {
-  using detail::short_keys, detail::short_queries;
-  const Index heads = in.heads, D = in.D, queries = in.rows.query.size();
-  const T scale = 1 / std::sqrt(static_cast<T>(D));
-  const Workspace::Scope scope(ws);
-  T* const scratch = ws.take_values<T>(2 * short_keys * D * ctx.threads());
-  ctx.split(in.rows.groups() * heads, 5 * queries * short_keys * D, [&](int thread, Index begin, Index end) {
-    alignas(64) T p[short_queries * short_keys], ds[short_queries * short_keys];
-    std::array<const T*, short_queries> query, dmix;
-    for (Index item = begin; item < end; ++item) {
-      const Index column = item % heads * D, base = in.rows.query_group(item / heads),
-                  base_k = in.rows.key_group(item / heads);
-      const detail::ShortGroup<T> group(scratch + thread * 2 * short_keys * D, in.k, in.v, in.rows.key, base_k, column, D);
-      for (Index first = 0; first < queries; first += short_queries) {
-        const Index some = std::min(short_queries, queries - first);
-        for (Index i = 0; i < some; ++i) {
-          const Index r = base + in.rows.query(first + i);
-          query[static_cast<std::size_t>(i)] = in.q.row(r) + column;
-          dmix[static_cast<std::size_t>(i)] = g.dout.row(r) + column;
-          T* const s = p + i * short_keys;
-          const T shift = g.lse.row(r)[item % heads];
-          group.along(s, group.key_lanes, query[static_cast<std::size_t>(i)]);
-          for (Index j = 0; j < short_keys; ++j) s[j] = j < group.count ? s[j] * scale - shift : T(0);
+template <Index Keys>
+void ShortAttention<T>::forward(Context& ctx, Spaced<T> out, Spaced<Sum> lse, const AttentionOperands<T>& in) {
+  using Line = Lines<Keys>;
+  const Offsets offsets(in.rows);
+  const Index queries = offsets.queries, keys = offsets.keys;
+  const Sum scale = 1 / std::sqrt(static_cast<Sum>(in.D)), log2_scale = scale * std::numbers::log2e_v<Sum>;
+  ctx.split(in.rows.groups() * in.heads, 2 * queries * keys * in.D, [&](int, Index begin, Index end) {
+    Scores p, tops, totals;
+    each_item(in, begin, end, [&](Index head, Index column, Index base_q, Index base_k) {
+      dots<Keys>(p, rows_at(in.q, base_q, column, offsets.query), queries, rows_at(in.k, base_k, column, offsets.key), in.D);
+      for (Index i = 0; i < queries; i += Line::rows) {
+        V line[Line::vectors];
+        Sum* const at = p.at + i * Keys;
+        for (Index v = 0; v < Line::vectors; ++v)
+          line[v] = Line::existing(detail::load<V>(at + v * W), v, keys, -std::numeric_limits<Sum>::infinity());
+        const V top = Line::fold_rows(line, detail::larger_of_two);
+        for (V& score : line) score = detail::exp2_lanes<Sum, W>((score - top) * log2_scale);
+        const V total = Line::fold_rows(line, detail::sum_of_two), share = Sum(1) / total;
+        for (Index v = 0; v < Line::vectors; ++v) detail::store(at + v * W, static_cast<V>(line[v] * share));
+        detail::store(tops.at + i * Keys, top);
+        detail::store(totals.at + i * Keys, total);
+      }
+      mix<Keys>(rows_at(out, base_q, column, offsets.query), queries, rows_at(in.v, base_k, column, offsets.key), p.at, 1,
+                Keys, in.D);
+      for (Index i = 0; i < queries; ++i)
+        lse.row(base_q + offsets.query[static_cast<std::size_t>(i)])[head] =
+            tops.at[i * Keys] * scale + std::log(totals.at[i * Keys]);
+    });
+  });
+}
+
+template <class T>
+template <Index Keys>
+void ShortAttention<T>::backward(Context& ctx, const AttentionGradients<T>& g, const AttentionOperands<T>& in) {
+  using Line = Lines<Keys>;
+  const Offsets offsets(in.rows);
+  const Index queries = offsets.queries, keys = offsets.keys;
+  const Sum scale = 1 / std::sqrt(static_cast<Sum>(in.D)), log2_scale = scale * std::numbers::log2e_v<Sum>;
+  ctx.split(in.rows.groups() * in.heads, 5 * queries * keys * in.D, [&](int, Index begin, Index end) {
+    Scores p, ds, shift;
+    each_item(in, begin, end, [&](Index head, Index column, Index base_q, Index base_k) {
+      const Rows q = rows_at(in.q, base_q, column, offsets.query), dout = rows_at(g.dout, base_q, column, offsets.query),
+                 k = rows_at(in.k, base_k, column, offsets.key), v = rows_at(in.v, base_k, column, offsets.key);
+      dots<Keys>(p, q, queries, k, in.D);
+      dots<Keys>(ds, dout, queries, v, in.D);
+      for (Index i = 0; i < Product::up_to(Line::rows, queries); ++i)
+        std::fill_n(shift.at + i * Keys, Keys,
+                    g.lse.row(base_q + offsets.query[static_cast<std::size_t>(i)])[head] * std::numbers::log2e_v<Sum>);
+      for (Index i = 0; i < queries; i += Line::rows) {
+        V weight[Line::vectors], term[Line::vectors], slope[Line::vectors];
+        for (Index n = 0; n < Line::vectors; ++n) {
+          const Index at = i * Keys + n * W;
+          const V exponent = detail::load<V>(p.at + at) * log2_scale - detail::load<V>(shift.at + at);
+          weight[n] = Line::existing(detail::exp2_lanes<Sum, W>(exponent), n, keys, Sum(0));
+          slope[n] = detail::load<V>(ds.at + at);
+          term[n] = weight[n] * slope[n];
         }
-        VectorMath<T>::exp(p, p, T(0), some * short_keys);
-        for (Index i = 0; i < some; ++i) {
-          T *const each = ds + i * short_keys, *const weights = p + i * short_keys, delta = 0;
-          group.along(each, group.value_lanes, dmix[static_cast<std::size_t>(i)]);
-          for (Index j = 0; j < group.count; ++j) delta += weights[j] * each[j];
-          for (Index j = 0; j < short_keys; ++j) each[j] = weights[j] * (each[j] - delta) * scale;
-          group.mix(g.dq.row(base + in.rows.query(first + i)) + column, group.key, each, T(1));
-        }
-        // No key belongs to two groups, so what earlier queries gave is kept where it is wanted.
-        for (Index j = 0; j < group.count; ++j) {
-          T *const dk = g.dk.row(base_k + in.rows.key(j)) + column, *const dv = g.dv.row(base_k + in.rows.key(j)) + column;
-          detail::in_blocks<detail::lanes<T>>(D, [&]<Index W>(Index c) {
-            using V = typename detail::Lanes<T, W>::type;
-            V sum_k = first > 0 ? detail::load<V>(dk + c) : V{}, sum_v = first > 0 ? detail::load<V>(dv + c) : V{};
-            for (Index i = 0; i < some; ++i) {
-              sum_k += ds[i * short_keys + j] * detail::load<V>(query[static_cast<std::size_t>(i)] + c);
-              sum_v += p[i * short_keys + j] * detail::load<V>(dmix[static_cast<std::size_t>(i)] + c);
-            }
-            detail::store(dk + c, sum_k);
-            detail::store(dv + c, sum_v);
-          });
+        const V delta = Line::fold_rows(term, detail::sum_of_two);
+        for (Index n = 0; n < Line::vectors; ++n) {
+          detail::store(p.at + i * Keys + n * W, weight[n]);
+          detail::store(ds.at + i * Keys + n * W, static_cast<V>(weight[n] * (slope[n] - delta) * scale));
         }
       }
-      if (queries == 0)
-        for (Index j = 0; j < group.count; ++j) {
-          std::fill_n(g.dk.row(base_k + in.rows.key(j)) + column, D, T(0));
-          std::fill_n(g.dv.row(base_k + in.rows.key(j)) + column, D, T(0));
-        }
-    }
+      mix<Keys>(rows_at(g.dq, base_q, column, offsets.query), queries, k, ds.at, 1, Keys, in.D);
+      by_count(queries, [&]<Index Queries>() {
+        std::fill(p.at + queries * Keys, p.at + Queries * Keys, Sum(0));
+        std::fill(ds.at + queries * Keys, ds.at + Queries * Keys, Sum(0));
+        mix<Queries>(rows_at(g.dk, base_k, column, offsets.key), keys, q, ds.at, Keys, 1, in.D);
+        mix<Queries>(rows_at(g.dv, base_k, column, offsets.key), keys, dout, p.at, Keys, 1, in.D);
+      });
+    });
   });
 }
 }  // namespace kernel

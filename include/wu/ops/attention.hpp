@@ -30,6 +30,7 @@ struct RowMap {
   constexpr Index size() const { return axes[0].size * axes[1].size * axes[2].size * axes[3].size; }
   /// The row of number i.
   constexpr Index operator()(Index i) const {
+    if (regular()) return i * axes[3].stride;
     Index row = 0;
     for (std::size_t a = axes.size(); a-- > 0;) {
       row += i % axes[a].size * axes[a].stride;
