@@ -22,7 +22,7 @@ void add_rms_norm(Index rows) {
   });
   add<T>(shape, "backward", 3 * array, [=](Fixture& f) {
     const auto dx = f.output<T, dyn, C>(rows);
-    const auto dgain = f.output<T, C>();
+    const auto dgain = f.output<Sum, C>();
     const auto dy = f.input<T, dyn, C>(rows), x = f.input<T, dyn, C>(rows);
     const auto inv_rms = f.input<Sum, dyn>(rows);
     const auto gain = f.input<T, C>();
@@ -45,7 +45,7 @@ void add_layer_norm(Index rows) {
   });
   add<T>(shape, "backward", 3 * array, [=](Fixture& f) {
     const auto dx = f.output<T, dyn, C>(rows);
-    const auto dgain = f.output<T, C>(), dbias = f.output<T, C>();
+    const auto dgain = f.output<Sum, C>(), dbias = f.output<Sum, C>();
     const auto dy = f.input<T, dyn, C>(rows), x = f.input<T, dyn, C>(rows);
     const auto mean = f.input<Sum, dyn>(rows), inv_std = f.input<Sum, dyn>(rows);
     const auto gain = f.input<T, C>();
@@ -62,12 +62,12 @@ void add_rope(Index rows) {
   const std::array<RotaryAxis, 2> axes{RotaryAxis{D / 2, side, side, 0}, RotaryAxis{D / 2, 1, side, 0}};
   add<T>(shape, "forward", work, [=](Fixture& f) {
     const auto x = f.output<T, dyn, C>(rows);
-    const auto rotary = Rotary<T, 2>::make(f.ws, axes);
+    const auto rotary = Rotary<accumulator_t<T>, 2>::make(f.ws, axes);
     return [=, &f] { rope_forward<D>(f.ctx, x, rotary); };
   });
   add<T>(shape, "backward", work, [=](Fixture& f) {
     const auto dx = f.output<T, dyn, C>(rows);
-    const auto rotary = Rotary<T, 2>::make(f.ws, axes);
+    const auto rotary = Rotary<accumulator_t<T>, 2>::make(f.ws, axes);
     return [=, &f] { rope_backward<D>(f.ctx, dx, rotary); };
   });
 }
@@ -111,6 +111,7 @@ void add_all(Index rows) {
 WU_BENCHMARK(add_all<float>(768));    // 1.5 MiB an array: a generator's, which stays in a cache
 WU_BENCHMARK(add_all<float>(32768));  // 64 MiB an array: more than a cache holds
 WU_BENCHMARK(add_all<double>(16384));
-WU_BENCHMARK(add_all<bfloat16>(512));
+WU_BENCHMARK(add_all<bfloat16>(768));
+WU_BENCHMARK(add_all<bfloat16>(65536));
 
 }  // namespace

@@ -126,9 +126,13 @@ BOOST_AUTO_TEST_CASE(narrowing_rounds_as_the_constructor_does) {
   std::vector<float> wide(values.size());
   wu::cpu::detail::widen(wide.data(), rounded.data(), count);
   std::size_t wrong = 0;
-  for (std::size_t k = 0; k < values.size(); ++k)
-    wrong += rounded[k].bits != bfloat16(values[k]).bits ||
+  for (std::size_t k = 0; k < values.size(); ++k) {
+    // A processor that rounds by an instruction may take subnormal numbers for zero.
+    const bool zero =
+        std::fpclassify(values[k]) == FP_SUBNORMAL && wide[k] == 0 && std::signbit(wide[k]) == std::signbit(values[k]);
+    wrong += (rounded[k].bits != bfloat16(values[k]).bits && !zero) ||
              std::bit_cast<std::uint32_t>(wide[k]) != static_cast<std::uint32_t>(rounded[k].bits) << 16;
+  }
   BOOST_CHECK_EQUAL(wrong, 0U);
 }
 

@@ -35,10 +35,14 @@ constexpr auto gelu = [](auto zero, auto& ctx, const Values& in) { return run<tr
 BOOST_AUTO_TEST_CASE(silu_gradients) { wu::test::check_operation(silu, sizes(5, 3), sizes(3001, 3), {"x"}); }
 BOOST_AUTO_TEST_CASE(gelu_gradients) { wu::test::check_operation(gelu, sizes(5, 3), sizes(3001, 3), {"x"}); }
 
+BOOST_AUTO_TEST_CASE(activations_on_any_number_of_threads) {
+  wu::test::check_threads(silu, sizes(3001, 3)), wu::test::check_threads(gelu, sizes(3001, 3));
+}
+
 BOOST_AUTO_TEST_CASE(activations_keep_their_limits_far_out) {
   Values in = sizes(5, 1);
   for (std::size_t k = 0; k < 35; ++k)
-    in["x"][k] = (k % 2 ? 1 : -1) * std::pow(10, static_cast<double>(k % 7) + 1.5);  // up to 3e7
+    in["x"][k] = (k % 2 ? 1 : -1) * std::pow(10, 5 * static_cast<double>(k % 7) + 1.5);  // up to 3e31
   auto check = [&](auto& ctx) {
     for (const auto& out : {silu(float{}, ctx, in), gelu(float{}, ctx, in)})
       for (std::size_t k = 0; k < 35; ++k) {

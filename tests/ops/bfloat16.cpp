@@ -27,8 +27,9 @@ struct Matrix {
   View<const bfloat16, dyn, Width> read() const { return {values.data(), rows}; }
 };
 
-void check_all(const std::vector<bfloat16>& values, double expected) {
-  for (const bfloat16 v : values) BOOST_CHECK_CLOSE(static_cast<double>(v), expected, 1);
+template <class T = bfloat16>
+void check_all(const std::vector<T>& values, double expected) {
+  for (const T v : values) BOOST_CHECK_CLOSE(static_cast<double>(v), expected, 1);
 }
 
 }  // namespace
@@ -39,12 +40,14 @@ BOOST_AUTO_TEST_CASE(bfloat16_sums_of_norms) {
     const std::vector<float> inverse(n, 1), mean(n, 0);
     const View<const float, dyn> vinverse(inverse.data(), n), vmean(mean.data(), n);
     const std::vector<bfloat16> gain(C, bfloat16(1.0f));
-    std::vector<bfloat16> drms(C), dgain(C), dbias(C);
+    std::vector<float> drms(C), dgain(C), dbias(C);
+    std::vector<bfloat16> narrow(C);
     const View<const bfloat16, C> vgain(gain.data());
-    rms_norm_backward(ctx, View<bfloat16, dyn, C>(), View<bfloat16, C>(drms.data()), dy.read(), x.read(), vinverse, vgain);
-    layer_norm_backward(ctx, View<bfloat16, dyn, C>(), View<bfloat16, C>(dgain.data()), View<bfloat16, C>(dbias.data()),
-                        dy.read(), x.read(), vmean, vinverse, vgain);
-    check_all(drms, n), check_all(dgain, n), check_all(dbias, n);
+    rms_norm_backward(ctx, View<bfloat16, dyn, C>(), View<float, C>(drms.data()), dy.read(), x.read(), vinverse, vgain);
+    rms_norm_backward(ctx, View<bfloat16, dyn, C>(), View<bfloat16, C>(narrow.data()), dy.read(), x.read(), vinverse, vgain);
+    layer_norm_backward(ctx, View<bfloat16, dyn, C>(), View<float, C>(dgain.data()), View<float, C>(dbias.data()), dy.read(),
+                        x.read(), vmean, vinverse, vgain);
+    check_all(drms, n), check_all(narrow, n), check_all(dgain, n), check_all(dbias, n);
   });
 }
 
@@ -153,14 +156,14 @@ BOOST_AUTO_TEST_CASE(bfloat16_sums_of_the_prior) {
     constexpr Index layers = 1024, tokens = 1024, width = 1;
     using Prior = wu::Prior<layers, tokens, 1, width, 1>;
     constexpr Index rows = layers * tokens;
-    Matrix<width> dhw(tokens), dlayer(layers), zero(rows);
+    Matrix<width> zero(rows);
+    std::vector<float> dhw(tokens), dlayer(layers);
     const Matrix<width> dx(rows, 1), gain(1, 1);
     std::vector<float> inverse(rows, 1);
-    Prior::backward<bfloat16>(
-        ctx, ws, {View<bfloat16, tokens, width>(dhw.values.data()), View<bfloat16, layers, width>(dlayer.values.data())},
-        View<bfloat16, width>(), dx.read(), {zero.write(), View<float, dyn>(inverse.data(), rows)},
-        View<const bfloat16, width>(gain.values.data()));
-    check_all(dhw.values, layers);
-    check_all(dlayer.values, tokens);
+    Prior::backward<bfloat16>(ctx, ws, {View<float, tokens, width>(dhw.data()), View<float, layers, width>(dlayer.data())},
+                              View<float, width>(), dx.read(), {zero.write(), View<float, dyn>(inverse.data(), rows)},
+                              View<const bfloat16, width>(gain.values.data()));
+    check_all(dhw, layers);
+    check_all(dlayer, tokens);
   });
 }

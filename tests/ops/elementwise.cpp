@@ -20,9 +20,12 @@ Values broadcast(auto zero, auto& ctx, const Values& in) {
   const Index rows = wu::test::length(in, "x") / 7, all = wu::test::length(in, "dy") / 7;
   const auto x = wu::test::cast<T>(in.at("x")), dy = wu::test::cast<T>(in.at("dy"));
   auto y = wu::test::poison<T>(all * 7), dx = wu::test::begun<T>(rows * 7);
+  auto dparameter = wu::test::begun<wu::accumulator_t<T>>(rows * 7);
   broadcast_rows_forward(ctx, View<T, dyn, 7>(y.data(), all), View<const T, dyn, 7>(x.data(), rows));
   broadcast_rows_backward(ctx, View<T, dyn, 7>(dx.data(), rows), View<const T, dyn, 7>(dy.data(), all));
-  return {{"y", wu::test::widen(y)}, {"dx", wu::test::added(dx)}};
+  broadcast_rows_backward(ctx, View<wu::accumulator_t<T>, dyn, 7>(dparameter.data(), rows),
+                          View<const T, dyn, 7>(dy.data(), all));
+  return {{"y", wu::test::widen(y)}, {"dx", wu::test::added(dx)}, {"dx of a parameter", wu::test::added(dparameter)}};
 }
 
 template <Index C>
@@ -34,6 +37,23 @@ Values mean(auto zero, auto& ctx, const Values& in) {
   mean_rows_forward(ctx, View<T, dyn, C>(y.data(), groups), View<const T, dyn, C>(x.data(), rows));
   mean_rows_backward(ctx, View<T, dyn, C>(dx.data(), rows), View<const T, dyn, C>(dy.data(), groups));
   return {{"y", wu::test::widen(y)}, {"dx", wu::test::widen(dx)}};
+}
+
+/// y(g K + k) = inner(k) + outer(g), both of them parameters.
+template <Index C, Index K>
+Values grid(auto zero, auto& ctx, const Values& in) {
+  using T = decltype(zero);
+  using Sum = wu::accumulator_t<T>;
+  const Index groups = wu::test::length(in, "outer") / C, rows = groups * K;
+  const auto inner = wu::test::cast<T>(in.at("inner")), outer = wu::test::cast<T>(in.at("outer")),
+             dy = wu::test::cast<T>(in.at("dy"));
+  auto y = wu::test::poison<T>(rows * C);
+  auto dinner = wu::test::begun<Sum>(K * C), douter = wu::test::begun<Sum>(groups * C);
+  grid_sum_forward(ctx, View<T, dyn, C>(y.data(), rows), View<const T, K, C>(inner.data()),
+                   View<const T, dyn, C>(outer.data(), groups));
+  grid_sum_backward(ctx, View<Sum, K, C>(dinner.data()), View<Sum, dyn, C>(douter.data(), groups),
+                    View<const T, dyn, C>(dy.data(), rows));
+  return {{"y", wu::test::widen(y)}, {"dinner", wu::test::added(dinner)}, {"douter", wu::test::added(douter)}};
 }
 
 }  // namespace
@@ -51,6 +71,34 @@ BOOST_AUTO_TEST_CASE(mean_rows) {
   wu::test::check_operation([](auto zero, auto& ctx, const Values& in) { return mean<67>(zero, ctx, in); },
                             wu::test::inputs({{"x", 3 * 2 * 67}, {"dy", 3 * 67}}),
                             wu::test::inputs({{"x", 2 * 151 * 67}, {"dy", 2 * 67}}), {"x"});
+}
+
+BOOST_AUTO_TEST_CASE(grid_sum) {
+  const auto op = [](auto zero, auto& ctx, const Values& in) { return grid<7, 5>(zero, ctx, in); };
+  wu::test::check_operation(op, wu::test::inputs({{"inner", 5 * 7}, {"outer", 3 * 7}, {"dy", 3 * 5 * 7}}),
+                            wu::test::inputs({{"inner", 5 * 7}, {"outer", 1001 * 7}, {"dy", 1001 * 5 * 7}}),
+                            {"inner", "outer"});
+  wu::test::check_threads([](auto zero, auto& ctx, const Values& in) { return grid<67, 301>(zero, ctx, in); },
+                          wu::test::inputs({{"inner", 301 * 67}, {"outer", 2 * 67}, {"dy", 2 * 301 * 67}}));
+}
+
+BOOST_AUTO_TEST_CASE(rows_on_any_number_of_threads) {
+  wu::test::check_threads([](auto zero, auto& ctx, const Values& in) { return broadcast(zero, ctx, in); },
+                          wu::test::inputs({{"x", 1001 * 7}, {"dy", 3 * 1001 * 7}}));
+  wu::test::check_threads([](auto zero, auto& ctx, const Values& in) { return mean<67>(zero, ctx, in); },
+                          wu::test::inputs({{"x", 2 * 151 * 67}, {"dy", 2 * 67}}));
+}
+
+BOOST_AUTO_TEST_CASE(add_of_bfloat16_rounds_once) {
+  on_each_device([](auto& ctx) {
+    const Index n = 5003 * 7;
+    const auto x = wu::test::cast<wu::bfloat16>(wu::test::random_values(n, "x")),
+               start = wu::test::cast<wu::bfloat16>(wu::test::random_values(n, "y"));
+    auto y = start;
+    add(ctx, View<wu::bfloat16, dyn, 7>(y.data(), n / 7), View<const wu::bfloat16, dyn, 7>(x.data(), n / 7));
+    for (std::size_t k = 0; k < y.size(); ++k)
+      BOOST_REQUIRE_EQUAL(y[k].bits, wu::bfloat16(static_cast<float>(start[k]) + static_cast<float>(x[k])).bits);
+  });
 }
 
 BOOST_AUTO_TEST_CASE(add_copy_and_zero) {
@@ -95,6 +143,11 @@ BOOST_AUTO_TEST_CASE(elementwise_operations_refuse_sizes_that_do_not_fit) {
                           wu::test::says("mean rows: expected rows for 2 equal groups, found 5"));
     BOOST_CHECK_EXCEPTION(mean_rows_backward(ctx, five, two), wu::ShapeError,
                           wu::test::says("mean rows backward: expected rows for 2 equal groups, found 5"));
+    const View<double, 3, 7> three(memory.data());
+    BOOST_CHECK_EXCEPTION(grid_sum_forward(ctx, five, three, two), wu::ShapeError,
+                          wu::test::says("grid sum: expected 2 times 3 rows, found 5"));
+    BOOST_CHECK_EXCEPTION(grid_sum_backward(ctx, three, two, five), wu::ShapeError,
+                          wu::test::says("grid sum backward: expected 2 times 3 rows, found 5"));
     // The mean of no rows would be NaN.
     BOOST_CHECK_EXCEPTION(mean_rows_forward(ctx, two, View<const double, dyn, 7>(memory.data(), 0)), wu::ShapeError,
                           wu::test::says("mean rows: expected rows for 2 equal groups, found 0"));

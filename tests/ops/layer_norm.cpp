@@ -14,18 +14,25 @@ Values run(auto zero, auto& ctx, const Values& in) {
   const Index rows = wu::test::length(in, "x") / C;
   const auto x = wu::test::cast<T>(in.at("x")), gain = wu::test::cast<T>(in.at("gain")),
              bias = wu::test::cast<T>(in.at("bias")), dy = wu::test::cast<T>(in.at("dy"));
-  auto y = wu::test::poison<T>(rows * C), dx = wu::test::poison<T>(rows * C), dgain = wu::test::begun<T>(C),
-       dbias = wu::test::begun<T>(C);
-  auto mean = wu::test::poison<Sum>(rows), inv_std = wu::test::poison<Sum>(rows);
+  auto y = wu::test::poison<T>(rows * C), dx = wu::test::poison<T>(rows * C), dx_added = wu::test::begun<T>(rows * C);
+  auto mean = wu::test::poison<Sum>(rows), inv_std = wu::test::poison<Sum>(rows), dgain = wu::test::begun<Sum>(C),
+       dbias = wu::test::begun<Sum>(C);
   const View<const T, dyn, C> vx(x.data(), rows), vdy(dy.data(), rows);
   const View<const T, C> vgain(Gain ? gain.data() : nullptr), vbias(Bias ? bias.data() : nullptr);
-  const View<T, C> vdgain(Gain ? dgain.data() : nullptr), vdbias(Bias ? dbias.data() : nullptr);
+  const View<Sum, C> none, vdgain(Gain ? dgain.data() : nullptr), vdbias(Bias ? dbias.data() : nullptr);
   const View<Sum, dyn> vmean(mean.data(), rows), vinv(inv_std.data(), rows);
   layer_norm_forward(ctx, View<T, dyn, C>(y.data(), rows), vmean, vinv, vx, vgain, vbias);
   layer_norm_backward(ctx, View<T, dyn, C>(dx.data(), rows), vdgain, vdbias, vdy, vx, as_const(vmean), as_const(vinv),
                       vgain);
-  return {{"y", wu::test::widen(y)},   {"mean", wu::test::widen(mean)},   {"inv_std", wu::test::widen(inv_std)},
-          {"dx", wu::test::widen(dx)}, {"dgain", wu::test::added(dgain)}, {"dbias", wu::test::added(dbias)}};
+  layer_norm_backward_add(ctx, View<T, dyn, C>(dx_added.data(), rows), none, none, vdy, vx, as_const(vmean), as_const(vinv),
+                          vgain);
+  return {{"y", wu::test::widen(y)},
+          {"mean", wu::test::widen(mean)},
+          {"inv_std", wu::test::widen(inv_std)},
+          {"dx", wu::test::widen(dx)},
+          {"dgain", wu::test::added(dgain)},
+          {"dbias", wu::test::added(dbias)},
+          {"dx added", wu::test::added(dx_added)}};
 }
 
 template <Index C>
@@ -52,6 +59,20 @@ BOOST_AUTO_TEST_CASE(layer_norm_with_gain_or_bias_alone) {
                             sizes<7>(5), sizes<7>(2500), {"x", "gain"});
   wu::test::check_operation([](auto zero, auto& ctx, const Values& in) { return run<7, false, true>(zero, ctx, in); },
                             sizes<7>(5), sizes<7>(2500), {"x", "bias"});
+}
+
+BOOST_AUTO_TEST_CASE(layer_norm_on_any_number_of_threads) {
+  wu::test::check_threads([](auto zero, auto& ctx, const Values& in) { return run<67, true>(zero, ctx, in); },
+                          sizes<67>(301));
+}
+
+BOOST_AUTO_TEST_CASE(layer_norm_adds_to_a_gradient_that_is_there) {
+  wu::reference reference;
+  wu::cpu::Context cpu({.threads = 2});
+  const auto check = [](const Values& out) {
+    BOOST_CHECK_LE(wu::test::relative_error(out.at("dx added"), out.at("dx")), 1e-14);
+  };
+  check(run<67, true>(double{}, reference, sizes<67>(3))), check(run<67, true>(double{}, cpu, sizes<67>(3)));
 }
 
 BOOST_AUTO_TEST_CASE(layer_norm_does_not_see_a_shift) {

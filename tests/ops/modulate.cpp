@@ -60,6 +60,10 @@ BOOST_AUTO_TEST_CASE(modulate_and_gated_add) {
                             sizes<67>(1, 301), arguments);
 }
 
+BOOST_AUTO_TEST_CASE(modulate_and_gated_add_on_any_number_of_threads) {
+  wu::test::check_threads([](auto zero, auto& ctx, const Values& in) { return run<67>(zero, ctx, in); }, sizes<67>(1, 301));
+}
+
 BOOST_AUTO_TEST_CASE(modulate_with_a_group_for_each_row) {
   wu::test::check_operation([](auto zero, auto& ctx, const Values& in) { return run<5>(zero, ctx, in); }, sizes<5>(7, 1),
                             sizes<5>(4001, 1), arguments);

@@ -12,17 +12,23 @@ Values run(auto zero, auto& ctx, const Values& in) {
   using T = decltype(zero);
   const Index rows = wu::test::length(in, "x") / C;
   const auto x = wu::test::cast<T>(in.at("x")), gain = wu::test::cast<T>(in.at("gain")), dy = wu::test::cast<T>(in.at("dy"));
-  auto y = wu::test::poison<T>(rows * C), dx = wu::test::poison<T>(rows * C), dgain = wu::test::begun<T>(C);
-  auto inv_rms = wu::test::poison<wu::accumulator_t<T>>(rows);
+  auto y = wu::test::poison<T>(rows * C), dx = wu::test::poison<T>(rows * C), dx_added = wu::test::begun<T>(rows * C);
+  auto inv_rms = wu::test::poison<wu::accumulator_t<T>>(rows), dgain = wu::test::begun<wu::accumulator_t<T>>(C),
+       dgain_added = dgain;
   const View<const T, dyn, C> vx(x.data(), rows), vdy(dy.data(), rows);
   const View<const T, C> vgain(gain.data());
+  using Sums = View<wu::accumulator_t<T>, C>;
   const View<wu::accumulator_t<T>, dyn> vinv(inv_rms.data(), rows);
   rms_norm_forward(ctx, View<T, dyn, C>(y.data(), rows), vinv, vx, vgain);
-  rms_norm_backward(ctx, View<T, dyn, C>(dx.data(), rows), View<T, C>(dgain.data()), vdy, vx, as_const(vinv), vgain);
+  rms_norm_backward(ctx, View<T, dyn, C>(dx.data(), rows), Sums(dgain.data()), vdy, vx, as_const(vinv), vgain);
+  rms_norm_backward_add(ctx, View<T, dyn, C>(dx_added.data(), rows), Sums(dgain_added.data()), vdy, vx, as_const(vinv),
+                        vgain);
   return {{"y", wu::test::widen(y)},
           {"inv_rms", wu::test::widen(inv_rms)},
           {"dx", wu::test::widen(dx)},
-          {"dgain", wu::test::added(dgain)}};
+          {"dgain", wu::test::added(dgain)},
+          {"dx added", wu::test::added(dx_added)},
+          {"dgain added", wu::test::added(dgain_added)}};
 }
 
 template <Index C>
@@ -37,6 +43,20 @@ BOOST_AUTO_TEST_CASE(rms_norm) {
                             sizes<7>(2500), {"x", "gain"});
   wu::test::check_operation([](auto zero, auto& ctx, const Values& in) { return run<67>(zero, ctx, in); }, sizes<67>(3),
                             sizes<67>(301), {"x", "gain"});
+}
+
+BOOST_AUTO_TEST_CASE(rms_norm_on_any_number_of_threads) {
+  wu::test::check_threads([](auto zero, auto& ctx, const Values& in) { return run<67>(zero, ctx, in); }, sizes<67>(301));
+}
+
+BOOST_AUTO_TEST_CASE(rms_norm_adds_to_a_gradient_that_is_there) {
+  wu::reference reference;
+  wu::cpu::Context cpu({.threads = 2});
+  const auto check = [](const Values& out) {
+    BOOST_CHECK_LE(wu::test::relative_error(out.at("dx added"), out.at("dx")), 1e-14);
+    BOOST_CHECK(out.at("dgain added") == out.at("dgain"));
+  };
+  check(run<67>(double{}, reference, sizes<67>(3))), check(run<67>(double{}, cpu, sizes<67>(3)));
 }
 
 BOOST_AUTO_TEST_CASE(rms_norm_makes_the_mean_square_one) {
@@ -95,6 +115,8 @@ BOOST_AUTO_TEST_CASE(rms_norm_refuses_another_number_of_rows) {
     BOOST_CHECK_EXCEPTION(rms_norm_backward(ctx, rows, vgain, rows, rows, four, vgain), wu::ShapeError,
                           wu::test::says("rms norm backward, inv_rms: expected 5 values, found 4"));
     BOOST_CHECK_EXCEPTION(rms_norm_backward(ctx, four_rows, vgain, rows, rows, five, vgain), wu::ShapeError,
+                          wu::test::says("rms norm backward: expected 5 rows, found 4"));
+    BOOST_CHECK_EXCEPTION(rms_norm_backward_add(ctx, four_rows, vgain, rows, rows, five, vgain), wu::ShapeError,
                           wu::test::says("rms norm backward: expected 5 rows, found 4"));
     BOOST_CHECK(memory == std::vector<double>(35) && gain == std::vector<double>(7));
   };

@@ -92,6 +92,27 @@ void check_operation(auto op, const Values& small, const Values& large, const st
   check_close(op(bfloat16{}, two, small), op(double{}, slow, small), 3e-2, "bfloat16 on the CPU");
 }
 
+/// The inputs rounded to bfloat16, so that what differs from float64 is the operation.
+inline Values rounded(Values in) {
+  for (auto& [name, values] : in) values = widen(cast<bfloat16>(values));
+  return in;
+}
+
+/// The CPU on sizes that keep every thread busy: the same bits for any number of threads, and in bfloat16 the reference's in
+/// float64 on the same numbers, but for the rounding of each result.
+void check_threads(auto op, const Values& large, double tolerance = 1e-2) {
+  const Values in = rounded(large);
+  reference slow;
+  cpu::Context one({.threads = 1});
+  const Values of_floats = op(float{}, one, in), of_bfloat16 = op(bfloat16{}, one, in);
+  check_close(of_bfloat16, op(double{}, slow, in), tolerance, "bfloat16 on the CPU, large");
+  for (const int threads : {2, 3}) {
+    cpu::Context ctx({.threads = threads});
+    BOOST_CHECK_MESSAGE(op(float{}, ctx, in) == of_floats, "float32: 1 and " << threads << " threads differ");
+    BOOST_CHECK_MESSAGE(op(bfloat16{}, ctx, in) == of_bfloat16, "bfloat16: 1 and " << threads << " threads differ");
+  }
+}
+
 /// For BOOST_CHECK_EXCEPTION: the whole sentence.
 inline auto says(std::string sentence) {
   return [sentence = std::move(sentence)](const Error& e) {

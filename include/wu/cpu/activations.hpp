@@ -36,16 +36,32 @@ void Activations<T>::backward(Context& ctx, Backward function, T* dx, const T* d
 }  // namespace kernel
 
 namespace detail {
-/// silu of bfloat16, taken in float.
-template <class T>
-void silu_wide(T* y, const T* x, Index count) {
-  constexpr Index block = 512;
-  alignas(64) float wide[block];
-  for (Index k = 0; k < count; k += block) {
-    const Index some = std::min(block, count - k);
-    widen(wide, x + k, some);
-    kernel::VectorMath<float>::silu(wide, wide, some);
-    narrow(y + k, wide, some);
+/// A function of kernel::VectorMath for values of T: of bfloat16 it is taken in float, a block at a time.
+inline constexpr Index activation_block = 512;
+template <class T, auto Function>
+void function_of(T* y, const T* x, Index count) {
+  if constexpr (std::is_same_v<T, accumulator_t<T>>) Function(y, x, count);
+  else {
+    alignas(64) accumulator_t<T> wide[activation_block];
+    for (Index k = 0; k < count; k += activation_block) {
+      const Index some = std::min(activation_block, count - k);
+      widen(wide, x + k, some);
+      Function(wide, wide, some);
+      narrow(y + k, wide, some);
+    }
+  }
+}
+template <class T, auto Function>
+void gradient_of(T* dx, const T* dy, const T* x, Index count) {
+  if constexpr (std::is_same_v<T, accumulator_t<T>>) Function(dx, dy, x, count);
+  else {
+    alignas(64) accumulator_t<T> wide[activation_block], gradient[activation_block];
+    for (Index k = 0; k < count; k += activation_block) {
+      const Index some = std::min(activation_block, count - k);
+      widen(wide, x + k, some), widen(gradient, dy + k, some);
+      Function(gradient, gradient, wide, some);
+      narrow(dx + k, gradient, some);
+    }
   }
 }
 
@@ -68,37 +84,38 @@ void activate_backward(Context& ctx, typename kernel::Activations<T>::Backward f
 }
 }  // namespace detail
 
-/// ops/activations.hpp's, on all threads. For float, double and bfloat16.
+/// ops/activations.hpp's, on all threads.
 void silu_forward(Context& ctx, auto y, auto x)
   requires detail::one_type<decltype(y), decltype(x)>
 {
   using T = value_of<decltype(x)>;
-  if constexpr (std::is_same_v<T, bfloat16>) detail::activate<T>(ctx, detail::silu_wide<T>, "silu", y, x);
-  else detail::activate<T>(ctx, kernel::VectorMath<T>::silu, "silu", y, x);
+  detail::activate<T>(ctx, detail::function_of<T, kernel::VectorMath<accumulator_t<T>>::silu>, "silu", y, x);
 }
 
-/// ops/activations.hpp's, on all threads. For float and double.
+/// ops/activations.hpp's, on all threads.
 void silu_backward(Context& ctx, auto dx /* = */, auto dy, auto x)
-  requires detail::one_native_type<decltype(dx), decltype(dy), decltype(x)>
+  requires detail::one_type<decltype(dx), decltype(dy), decltype(x)>
 {
   using T = value_of<decltype(x)>;
-  detail::activate_backward<T>(ctx, kernel::VectorMath<T>::silu_backward, "silu backward", dx, dy, x);
+  detail::activate_backward<T>(ctx, detail::gradient_of<T, kernel::VectorMath<accumulator_t<T>>::silu_backward>,
+                               "silu backward", dx, dy, x);
 }
 
-/// ops/activations.hpp's, on all threads. For float and double.
+/// ops/activations.hpp's, on all threads.
 void gelu_forward(Context& ctx, auto y, auto x)
-  requires detail::one_native_type<decltype(y), decltype(x)>
+  requires detail::one_type<decltype(y), decltype(x)>
 {
   using T = value_of<decltype(x)>;
-  detail::activate<T>(ctx, kernel::VectorMath<T>::gelu, "gelu", y, x);
+  detail::activate<T>(ctx, detail::function_of<T, kernel::VectorMath<accumulator_t<T>>::gelu>, "gelu", y, x);
 }
 
-/// ops/activations.hpp's, on all threads. For float and double.
+/// ops/activations.hpp's, on all threads.
 void gelu_backward(Context& ctx, auto dx /* = */, auto dy, auto x)
-  requires detail::one_native_type<decltype(dx), decltype(dy), decltype(x)>
+  requires detail::one_type<decltype(dx), decltype(dy), decltype(x)>
 {
   using T = value_of<decltype(x)>;
-  detail::activate_backward<T>(ctx, kernel::VectorMath<T>::gelu_backward, "gelu backward", dx, dy, x);
+  detail::activate_backward<T>(ctx, detail::gradient_of<T, kernel::VectorMath<accumulator_t<T>>::gelu_backward>,
+                               "gelu backward", dx, dy, x);
 }
 
 }  // namespace wu::cpu::inline WU_CPU_TARGET

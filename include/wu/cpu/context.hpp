@@ -22,6 +22,9 @@ inline constexpr bool one_type = (std::is_same_v<value_of<First>, value_of<More>
 template <class First, class... More>
 inline constexpr bool one_native_type =
     one_type<First, More...> && (std::is_same_v<value_of<First>, float> || std::is_same_v<value_of<First>, double>);
+/// What Sums hold is the type in which values of X are summed: float for bfloat16.
+template <class X, class... Sums>
+inline constexpr bool summed_as = (std::is_same_v<value_of<Sums>, sum_of<X>> && ...);
 }  // namespace detail
 
 /// How a Context is made.

@@ -50,7 +50,9 @@ auto eigen_array(T* data, Index count) {
   return Eigen::Map<std::conditional_t<std::is_const_v<T>, const Array, Array>>(data, count);
 }
 
-/// Calls block(first, array of scratch) on 0 .. count-1 in blocks that stay in the nearest cache.
+/// Calls block(first, array of scratch) on 0 .. count-1 in blocks that stay in the nearest cache. What is computed into the scratch
+/// is computed in whole registers but at the end: into memory that is not aligned Eigen computes the first values one by one, and
+/// their last bits would depend on where it lies.
 template <class T, class Block>
 void eigen_blocks(Index count, const Block& block) {
   constexpr Index length = 512;
@@ -86,8 +88,11 @@ void VectorMath<T>::exp(T* y, const T* x, T shift, Index count) {
 
 template <class T>
 void VectorMath<T>::silu(T* y, const T* x, Index count) {
-  const auto in = detail::eigen_array(x, count);
-  detail::eigen_array(y, count) = in / (T(1) + (-in).exp());
+  detail::eigen_blocks<T>(count, [=](Index first, auto s) {
+    const auto in = detail::eigen_array(x + first, s.size());
+    s = in / (T(1) + (-in).exp());
+    detail::eigen_array(y + first, s.size()) = s;
+  });
 }
 
 template <class T>
@@ -95,25 +100,31 @@ void VectorMath<T>::silu_backward(T* dx, const T* dy, const T* x, Index count) {
   detail::eigen_blocks<T>(count, [=](Index first, auto s) {
     const auto in = detail::eigen_array(x + first, s.size());
     s = 1 / (T(1) + (-in).exp());
-    detail::eigen_array(dx + first, s.size()) = detail::eigen_array(dy + first, s.size()) * s * (T(1) + in * (T(1) - s));
+    s *= T(1) + in * (T(1) - s);
+    detail::eigen_array(dx + first, s.size()) = detail::eigen_array(dy + first, s.size()) * s;
   });
 }
 
 template <class T>
 void VectorMath<T>::gelu(T* y, const T* x, Index count) {
   constexpr T slope = static_cast<T>(-2 * detail::gelu_k), cubic = static_cast<T>(detail::gelu_cube);
-  const auto in = detail::eigen_array(x, count);
-  detail::eigen_array(y, count) = in / (T(1) + (slope * in * (T(1) + cubic * in.square())).exp());
+  detail::eigen_blocks<T>(count, [=](Index first, auto s) {
+    const auto in = detail::eigen_array(x + first, s.size());
+    s = in / (T(1) + (slope * in * (T(1) + cubic * in.square())).exp());
+    detail::eigen_array(y + first, s.size()) = s;
+  });
 }
 
 template <class T>
 void VectorMath<T>::gelu_backward(T* dx, const T* dy, const T* x, Index count) {
-  constexpr T slope = static_cast<T>(2 * detail::gelu_k), cubic = static_cast<T>(detail::gelu_cube);
+  constexpr T slope = static_cast<T>(2 * detail::gelu_k), cubic = static_cast<T>(detail::gelu_cube),
+              far = static_cast<T>(detail::gelu_far);
   detail::eigen_blocks<T>(count, [=](Index first, auto s) {
     const auto in = detail::eigen_array(x + first, s.size());
     s = T(1) / (T(1) + (-slope * in * (T(1) + cubic * in.square())).exp());
-    detail::eigen_array(dx + first, s.size()) =
-        detail::eigen_array(dy + first, s.size()) * s * (T(1) + in * (T(1) - s) * slope * (T(1) + 3 * cubic * in.square()));
+    const auto near = in.max(-far).min(far);
+    s *= T(1) + near * (T(1) - s) * slope * (T(1) + 3 * cubic * near.square());
+    detail::eigen_array(dx + first, s.size()) = detail::eigen_array(dy + first, s.size()) * s;
   });
 }
 

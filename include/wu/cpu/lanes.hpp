@@ -1,6 +1,8 @@
 // Vector registers: how wide they are on the machine that is compiled for, values in their lanes, and sums over lanes.
 #pragma once
 
+#include <array>
+#include <bit>
 #include <cstring>
 #include <type_traits>
 #include <utility>
@@ -71,6 +73,49 @@ inline S lane_sum(Index count, auto&& term) {
   for (Index half = L / 2; half > 0; half /= 2)
     for (Index j = 0; j < half; ++j) part[j] += part[j + half];
   return part[0];
+}
+
+/// The sum over W lanes, halved until one is left.
+template <class S, Index W>
+[[gnu::always_inline]] inline S sum_over(const typename Lanes<S, W>::type& values) {
+  if constexpr (W == 1) return values;
+  else {
+    struct Halves {
+      typename Lanes<S, W / 2>::type low, high;
+    };
+    const auto halves = std::bit_cast<Halves>(values);
+    return sum_over<S, W / 2>(halves.low + halves.high);
+  }
+}
+
+/// N sums over c = 0 .. count-1 at once: term.template operator()<W>(c) gives W lanes of each, as a std::array, from c on. Four
+/// registers of partial sums for each, then halved; the order depends on count alone.
+template <class S, std::size_t N, class Term>
+[[gnu::always_inline]] inline std::array<S, N> row_sums(Index count, const Term& term) {
+  constexpr Index W = lanes<S>;
+  using Parts = std::array<typename Lanes<S, W>::type, N>;
+  const auto add = [](Parts& part, const Parts& more) {
+    for (std::size_t n = 0; n < N; ++n) part[n] += more[n];
+  };
+  Parts a{}, b{}, c{}, d{};
+  Index k = 0;
+  for (; k + 4 * W <= count; k += 4 * W) {
+    add(a, term.template operator()<W>(k)), add(b, term.template operator()<W>(k + W));
+    add(c, term.template operator()<W>(k + 2 * W)), add(d, term.template operator()<W>(k + 3 * W));
+  }
+  for (; k + W <= count; k += W) add(a, term.template operator()<W>(k));
+  add(a, b), add(c, d), add(a, c);
+  std::array<S, N> sums;
+  for (std::size_t n = 0; n < N; ++n) sums[n] = sum_over<S, W>(a[n]);
+  if constexpr (W > 1)
+    in_blocks<W / 2>(
+        count,
+        [&]<Index few>(Index at) {
+          const auto more = term.template operator()<few>(at);
+          for (std::size_t n = 0; n < N; ++n) sums[n] += sum_over<S, few>(more[n]);
+        },
+        k);
+  return sums;
 }
 
 /// The largest of count > 0 values, none of them NaN.

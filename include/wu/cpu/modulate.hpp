@@ -1,8 +1,9 @@
-// Adaptive modulation on the CPU: forward by rows; backward by groups and blocks of columns, whose sums stay in registers
-// while the group's rows go by.
+// Adaptive modulation on the CPU, by rows; backward's sums are taken in the same pass.
 #pragma once
 
-#include "wu/cpu/elementwise.hpp"
+#include "wu/cpu/bfloat16.hpp"
+#include "wu/cpu/context.hpp"
+#include "wu/cpu/row_groups.hpp"
 #include "wu/cpu/spaced.hpp"
 #include "wu/cpu/target.hpp"
 #include "wu/ops/modulate.hpp"
@@ -30,7 +31,10 @@ void Modulate<T>::forward(Context& ctx, T* y, const T* x, Spaced<const T> shift,
     for (Index r = begin; r < end; ++r) {
       const T *const in = x + r * C, *const by = scale.row(r / k), *const to = shift.row(r / k);
       T* const out = y + r * C;
-      for (Index c = 0; c < C; ++c) out[c] = static_cast<T>(Sum(in[c]) * (1 + Sum(by[c])) + Sum(to[c]));
+      detail::each_wide<T>(C, [=]<Index W>(Index c) {
+        detail::store_narrow<W>(
+            out + c, detail::load_wide<W>(in + c) * (Sum(1) + detail::load_wide<W>(by + c)) + detail::load_wide<W>(to + c));
+      });
     }
   });
 }
@@ -38,20 +42,31 @@ void Modulate<T>::forward(Context& ctx, T* y, const T* x, Spaced<const T> shift,
 template <class T>
 void Modulate<T>::backward(Context& ctx, T* dx, Spaced<T> dshift, Spaced<T> dscale, const T* dy, const T* x,
                            Spaced<const T> scale, Index groups, Index k, Index C) {
-  detail::split_columns<Sum>(ctx, C, groups, k, [=](Index g, Index from, auto few) {
-    constexpr Index W = detail::side_by_side<Sum>;
-    Sum sum[W] = {}, along[W] = {}, factor[W];
-    for (Index j = 0; j < few; ++j) factor[j] = 1 + Sum(scale.row(g)[from + j]);
-    for (Index r = g * k; r < (g + 1) * k; ++r) {
-      const T *const d = dy + r * C + from, *const in = x + r * C + from;
-      for (Index j = 0; j < few; ++j) sum[j] += Sum(d[j]), along[j] += Sum(d[j]) * Sum(in[j]);
-      if (!dx) continue;
-      T* const out = dx + r * C + from;
-      for (Index j = 0; j < few; ++j) out[j] = static_cast<T>(Sum(d[j]) * factor[j]);
-    }
-    for (Index j = 0; j < few && dshift.data; ++j) dshift.row(g)[from + j] = static_cast<T>(sum[j]);
-    for (Index j = 0; j < few && dscale.data; ++j) dscale.row(g)[from + j] = static_cast<T>(along[j]);
-  });
+  detail::sum_row_groups<Sum>(
+      ctx, groups, k, 2 * C, C,
+      [=](Sum* sums, Index g, Index first, Index last) {
+        const T* const by = scale.row(g);
+        detail::in_blocks<4>(
+            last,
+            [=]<Index R>(Index r) {
+              detail::each_wide<T>(C, [=]<Index W>(Index c) {
+                using V = detail::WideLanes<T, W>;
+                const V factor = Sum(1) + detail::load_wide<W>(by + c);
+                V sum = detail::load<V>(sums + c), along = detail::load<V>(sums + C + c);
+                for (Index i = r * C + c; i < (r + R) * C; i += C) {
+                  const V d = detail::load_wide<W>(dy + i);
+                  sum += d, along += d * detail::load_wide<W>(x + i);
+                  if (dx) detail::store_narrow<W>(dx + i, d * factor);
+                }
+                detail::store(sums + c, sum), detail::store(sums + C + c, along);
+              });
+            },
+            first);
+      },
+      [=](Index g, const Sum* sums) {
+        if (dshift.data) detail::narrow(dshift.row(g), sums, C);
+        if (dscale.data) detail::narrow(dscale.row(g), sums + C, C);
+      });
 }
 
 template <class T>
@@ -60,7 +75,10 @@ void Modulate<T>::gated_add(Context& ctx, T* y, const T* h, Spaced<const T> gate
     for (Index r = begin; r < end; ++r) {
       const T *const in = h + r * C, *const by = gate.row(r / k);
       T* const out = y + r * C;
-      for (Index c = 0; c < C; ++c) out[c] = static_cast<T>(Sum(out[c]) + Sum(by[c]) * Sum(in[c]));
+      detail::each_wide<T>(C, [=]<Index W>(Index c) {
+        detail::store_narrow<W>(out + c,
+                                detail::load_wide<W>(out + c) + detail::load_wide<W>(by + c) * detail::load_wide<W>(in + c));
+      });
     }
   });
 }
@@ -68,19 +86,30 @@ void Modulate<T>::gated_add(Context& ctx, T* y, const T* h, Spaced<const T> gate
 template <class T>
 void Modulate<T>::gated_add_backward(Context& ctx, T* dh, Spaced<T> dgate, const T* dy, const T* h, Spaced<const T> gate,
                                      Index groups, Index k, Index C) {
-  detail::split_columns<Sum>(ctx, C, groups, k, [=](Index g, Index from, auto few) {
-    constexpr Index W = detail::side_by_side<Sum>;
-    Sum along[W] = {}, factor[W];
-    for (Index j = 0; j < few; ++j) factor[j] = Sum(gate.row(g)[from + j]);
-    for (Index r = g * k; r < (g + 1) * k; ++r) {
-      const T *const d = dy + r * C + from, *const in = h + r * C + from;
-      for (Index j = 0; j < few; ++j) along[j] += Sum(d[j]) * Sum(in[j]);
-      if (!dh) continue;
-      T* const out = dh + r * C + from;
-      for (Index j = 0; j < few; ++j) out[j] = static_cast<T>(Sum(d[j]) * factor[j]);
-    }
-    for (Index j = 0; j < few && dgate.data; ++j) dgate.row(g)[from + j] = static_cast<T>(along[j]);
-  });
+  detail::sum_row_groups<Sum>(
+      ctx, groups, k, C, C,
+      [=](Sum* sums, Index g, Index first, Index last) {
+        const T* const by = gate.row(g);
+        detail::in_blocks<4>(
+            last,
+            [=]<Index R>(Index r) {
+              detail::each_wide<T>(C, [=]<Index W>(Index c) {
+                using V = detail::WideLanes<T, W>;
+                const V factor = detail::load_wide<W>(by + c);
+                V along = detail::load<V>(sums + c);
+                for (Index i = r * C + c; i < (r + R) * C; i += C) {
+                  const V d = detail::load_wide<W>(dy + i);
+                  along += d * detail::load_wide<W>(h + i);
+                  if (dh) detail::store_narrow<W>(dh + i, d * factor);
+                }
+                detail::store(sums + c, along);
+              });
+            },
+            first);
+      },
+      [=](Index g, const Sum* sums) {
+        if (dgate.data) detail::narrow(dgate.row(g), sums, C);
+      });
 }
 }  // namespace kernel
 

@@ -1,7 +1,7 @@
 // The prior: learned positions of the token grid, the same for every condition.                       paper section 3.5
 //     x(l, t, v) = RMSNorm(hw_pos[t, ranks v a .. v a + a-1] + layer_pos[l] repeated a times)
 // hw_pos: (h * r, c)   layer_pos: (n, c)   x: (n * h * w, C), C = a c, w = r / a. Joining a consecutive rank rows into one
-// position is a matter of reading: hw_pos (h r, c) is (h w, C) as it lies.
+// position is a matter of reading: the sum (n h r, c) is (n h w, C) as it lies.
 #pragma once
 
 #include "wu/core/workspace.hpp"
@@ -33,9 +33,7 @@ struct Prior {
   template <class T>
   static Saved<T> forward(auto& ctx, Workspace& ws, View<T, dyn, C> x, const Parameters<const T>& p, View<const T, C> gain) {
     Saved<T> s{ws.take<T, dyn, C>(x.rows()), ws.take<accumulator_t<T>, dyn>(x.rows())};
-    for (Index l = 0; l < Layers; ++l)
-      for (Index k = 0; k < positions * C; ++k)
-        s.sum[l * positions * C + k] = static_cast<T>(p.hw[k] + p.layer[l * RowWidth + k % RowWidth]);
+    grid_sum_forward(ctx, View<T, dyn, RowWidth>(s.sum.data, x.rows() * Joined), p.hw, p.layer);
     rms_norm_forward(ctx, x, s.inv_rms, as_const(s.sum), gain);
     return s;
   }
@@ -47,18 +45,7 @@ struct Prior {
     const Workspace::Scope scope(ws);
     const auto dsum = ws.take<T, dyn, C>(dx.rows());
     rms_norm_backward(ctx, dsum, dgain, dx, as_const(s.sum), as_const(s.inv_rms), gain);
-    using Sum = accumulator_t<T>;
-    for (Index k = 0; k < positions * C; ++k) {
-      Sum sum = 0;
-      for (Index l = 0; l < Layers; ++l) sum += Sum(dsum[l * positions * C + k]);
-      dp.hw[k] += sum;
-    }
-    for (Index i = 0; i < Layers * RowWidth; ++i) {
-      const auto* const layer = dsum.data + i / RowWidth * positions * C;
-      Sum sum = 0;
-      for (Index k = i % RowWidth; k < positions * C; k += RowWidth) sum += Sum(layer[k]);
-      dp.layer[i] += sum;
-    }
+    grid_sum_backward(ctx, dp.hw, dp.layer, View<const T, dyn, RowWidth>(dsum.data, dx.rows() * Joined));
   }
 };
 

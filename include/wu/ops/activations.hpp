@@ -4,6 +4,7 @@
 //            dx = dy ((1 + t) / 2 + x (1 - t^2) k (1 + 3 * 0.044715 x^2) / 2)
 #pragma once
 
+#include <algorithm>
 #include <cmath>
 
 #include "wu/ops/reference.hpp"
@@ -12,6 +13,9 @@ namespace wu {
 
 namespace detail {
 inline constexpr double gelu_k = 0.79788456080286535588, gelu_cube = 0.044715;
+/// Beyond this the derivative is 0 or 1 to the last bit, and its factor 1 - t^2 is 0; the other is kept from infinity, for 0 times
+/// that is NaN.
+inline constexpr double gelu_far = 100;
 }  // namespace detail
 
 /// SiLU. y, x: equal extents. Throws ShapeError if they differ in size.
@@ -56,8 +60,10 @@ void gelu_backward(reference&, auto dx, auto dy, auto x) {
   detail::check_sizes("gelu backward", x.size(), dx.size());
   for (Index i = 0; i < x.size(); ++i) {
     const Sum v = x[i], k = static_cast<Sum>(detail::gelu_k), a = static_cast<Sum>(detail::gelu_cube),
-              t = std::tanh(k * (v + a * v * v * v));
-    dx[i] = static_cast<value_of<decltype(dx)>>(Sum(dy[i]) * ((1 + t) / 2 + v * (1 - t * t) * k * (1 + 3 * a * v * v) / 2));
+              t = std::tanh(k * (v + a * v * v * v)), far = static_cast<Sum>(detail::gelu_far),
+              near = std::clamp(v, -far, far);
+    dx[i] = static_cast<value_of<decltype(dx)>>(Sum(dy[i]) *
+                                                ((1 + t) / 2 + near * (1 - t * t) * k * (1 + 3 * a * near * near) / 2));
   }
 }
 

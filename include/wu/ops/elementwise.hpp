@@ -2,6 +2,7 @@
 //     add: y += x      copy: y = x      zero: y = 0
 //     broadcast_rows: y (b k, C) = x (k, C) for each of b;          backward dx += sum over b of dy
 //     mean_rows: y (G, C) = mean over each of G groups of rows of x; backward dx = dy / rows in a group
+//     grid_sum: y (G K, C), y(g K + k) = inner(k) + outer(g);         backward dinner(k) += sum over g, douter(g) += sum over k
 #pragma once
 
 #include <algorithm>
@@ -87,6 +88,45 @@ void mean_rows_backward(reference&, auto dx /* = */, auto dy) {
   for (Index r = 0; r < dx.rows(); ++r)
     for (Index c = 0; c < C; ++c)
       dx[r * C + c] = static_cast<value_of<decltype(dx)>>(Sum(dy[r / k * C + c]) / static_cast<Sum>(k));
+}
+
+namespace detail {
+/// y: (G K, C) beside inner (K, C) and outer (G, C).
+void check_grid_sum(const char* what, auto y, Index inner, Index outer) {
+  if (y.rows() != inner * outer)
+    throw ShapeError(message(what, ": expected ", outer, " times ", inner, " rows, found ", y.rows()));
+}
+}  // namespace detail
+
+/// y: (G K, C)   inner: (K, C)   outer: (G, C). Throws ShapeError on another number of rows.
+void grid_sum_forward(reference&, auto y, auto inner, auto outer) {
+  detail::check_contiguous(y, inner, outer);
+  constexpr Index C = detail::SameWidth<y.width, inner.width, outer.width>::value;
+  using Sum = sum_of<decltype(inner)>;
+  detail::check_grid_sum("grid sum", y, inner.rows(), outer.rows());
+  for (Index r = 0; r < y.rows(); ++r)
+    for (Index c = 0; c < C; ++c)
+      y[r * C + c] =
+          static_cast<value_of<decltype(y)>>(Sum(inner[r % inner.rows() * C + c]) + Sum(outer[r / inner.rows() * C + c]));
+}
+
+/// dinner: (K, C)   douter: (G, C)   dy: (G K, C). Throws ShapeError on another number of rows.
+void grid_sum_backward(reference&, auto dinner /* += */, auto douter /* += */, auto dy) {
+  detail::check_contiguous(dinner, douter, dy);
+  constexpr Index C = detail::SameWidth<dy.width, dinner.width, douter.width>::value;
+  using Sum = sum_of<decltype(dy)>;
+  const Index G = douter.rows(), K = dinner.rows();
+  detail::check_grid_sum("grid sum backward", dy, K, G);
+  for (Index k = 0; k < K * C; ++k) {
+    Sum sum = 0;
+    for (Index g = 0; g < G; ++g) sum += Sum(dy[g * K * C + k]);
+    dinner[k] += sum;
+  }
+  for (Index i = 0; i < G * C; ++i) {
+    Sum sum = 0;
+    for (Index k = 0; k < K; ++k) sum += Sum(dy[(i / C * K + k) * C + i % C]);
+    douter[i] += sum;
+  }
 }
 
 }  // namespace wu

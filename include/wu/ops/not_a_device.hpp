@@ -19,7 +19,10 @@ template <detail::NotADevice C> void gated_add_backward(C&, auto&&...) { detail:
 template <detail::NotADevice C> void gated_add_forward(C&, auto&&...) { detail::ExpectDevice<C>(); }
 template <detail::NotADevice C> void gelu_backward(C&, auto&&...) { detail::ExpectDevice<C>(); }
 template <detail::NotADevice C> void gelu_forward(C&, auto&&...) { detail::ExpectDevice<C>(); }
+template <detail::NotADevice C> void grid_sum_backward(C&, auto&&...) { detail::ExpectDevice<C>(); }
+template <detail::NotADevice C> void grid_sum_forward(C&, auto&&...) { detail::ExpectDevice<C>(); }
 template <detail::NotADevice C> void layer_norm_backward(C&, auto&&...) { detail::ExpectDevice<C>(); }
+template <detail::NotADevice C> void layer_norm_backward_add(C&, auto&&...) { detail::ExpectDevice<C>(); }
 template <detail::NotADevice C> void layer_norm_forward(C&, auto&&...) { detail::ExpectDevice<C>(); }
 template <detail::NotADevice C> void linear_backward(C&, auto&&...) { detail::ExpectDevice<C>(); }
 template <detail::NotADevice C> void linear_forward(C&, auto&&...) { detail::ExpectDevice<C>(); }
@@ -36,6 +39,7 @@ template <detail::NotADevice C> void patches_forward(C&, auto&&...) { detail::Ex
 template <detail::NotADevice C> void pool_backward(C&, auto&&...) { detail::ExpectDevice<C>(); }
 template <detail::NotADevice C> void pool_forward(C&, auto&&...) { detail::ExpectDevice<C>(); }
 template <detail::NotADevice C> void rms_norm_backward(C&, auto&&...) { detail::ExpectDevice<C>(); }
+template <detail::NotADevice C> void rms_norm_backward_add(C&, auto&&...) { detail::ExpectDevice<C>(); }
 template <detail::NotADevice C> void rms_norm_forward(C&, auto&&...) { detail::ExpectDevice<C>(); }
 template <detail::NotADevice C> void silu_backward(C&, auto&&...) { detail::ExpectDevice<C>(); }
 template <detail::NotADevice C> void silu_forward(C&, auto&&...) { detail::ExpectDevice<C>(); }
