@@ -135,14 +135,14 @@ struct PixelBlock {
                       columns<P, P>(as_const(s.fine)));
     const auto dcoarse = ws.take<T, dyn, dyn, dyn, 2 * P>(b, dtoken_stream.extent(1), dtoken_stream.extent(2));
     upsample_backward(ctx, dcoarse, as_const(dfine));
-    const auto dnormed = ws.take<T, dyn, W>(cells), part = ws.take<T, dyn, W>(cells);
+    const auto dnormed = ws.take<T, dyn, W>(cells);
     Steer::template backward<T>(ctx, ws, dnormed, dp.steer, A::template gradient<"token.out">(dtokens, layer),
                                 as_const(dcoarse).flat(), s.normed, s.xa_steer, p.steer,
                                 adapters.template of<"token.out">(layer), adapters.which, adapters.scale);
     const View<const T, W> no_gain;
-    const View<T, W> none;
-    layer_norm_backward(ctx, part, none, none, as_const(dnormed), s.tokens, as_const(s.mean), as_const(s.inv_std), no_gain);
-    add(ctx, dtoken_stream.flat(), as_const(part));
+    const View<accumulator_t<T>, W> none;
+    layer_norm_backward_add(ctx, dtoken_stream.flat(), none, none, as_const(dnormed), s.tokens, as_const(s.mean),
+                            as_const(s.inv_std), no_gain);
   }
 };
 

@@ -70,7 +70,7 @@ struct TokenBlock {
     View<accumulator_t<T>, dyn> mean1, inv_std1, mean2, inv_std2;
     View<accumulator_t<T>, dyn, heads> lse;
     View<T, dyn, Rank> xa_qkv, xa_out, xa_up, xa_down;
-    Rotary<T, 2> rotary;
+    Rotary<accumulator_t<T>, 2> rotary;
     AttentionRows rows;
   };
   /// Rows and columns of the grid of tokens, half of the head each.
@@ -84,7 +84,7 @@ struct TokenBlock {
     const Index rows = batch * grid[0] * grid[1];
     const std::size_t adapters = Qkv::template saved_bytes<T>(rows, adapted) + Out::template saved_bytes<T>(rows, adapted) +
                                  Up::template saved_bytes<T>(rows, adapted) + Down::template saved_bytes<T>(rows, adapted);
-    return Workspace::bytes_of<T>(batch * 6 * W) + Rotary<T, 2>::bytes(rotary_axes(grid)) +
+    return Workspace::bytes_of<T>(batch * 6 * W) + Rotary<accumulator_t<T>, 2>::bytes(rotary_axes(grid)) +
            8 * Workspace::bytes_of<T>(rows * W) + Workspace::bytes_of<T>(rows * 3 * W) +
            2 * Workspace::bytes_of<T>(rows * Hidden) + 4 * Workspace::bytes_of<accumulator_t<T>>(rows) +
            Workspace::bytes_of<accumulator_t<T>>(rows * heads) + adapters;
@@ -109,7 +109,7 @@ struct TokenBlock {
     s.x = x, s.c = c;
     s.modulation = ws.take<T, dyn, 6 * W>(b);
     linear_forward(ctx, s.modulation, c, p.modulation.weight, p.modulation.bias);
-    s.rotary = Rotary<T, 2>::make(ws, rotary_axes(grid));
+    s.rotary = Rotary<Sum, 2>::make(ws, rotary_axes(grid));
     s.rows.query_group.push({b, grid[0] * grid[1]}), s.rows.key_group = s.rows.query_group;
     s.rows.query.push({grid[0] * grid[1], 1}), s.rows.key = s.rows.query;
 
@@ -160,7 +160,7 @@ struct TokenBlock {
     const auto draised = ws.take<T, dyn, Hidden>(n);
     const auto dqkv = ws.take<T, dyn, 3 * W>(n);
     const View<const T, W> no_gain;
-    const View<T, W> no_dgain, no_dbias;
+    const View<accumulator_t<T>, W> no_dgain, no_dbias;
     const auto mod = as_const(s.modulation);
     gated_add_backward(ctx, d1, columns<5 * W, W>(dmod), as_const(dx), as_const(s.lowered), columns<5 * W, W>(mod));
     Down::template backward<T>(ctx, ws, draised, dp.down, A::template gradient<"mlp.down">(dtokens, layer), d1, s.activated,
@@ -170,9 +170,8 @@ struct TokenBlock {
                              s.xa_up, p.up, adapters.template of<"mlp.up">(layer), adapters.which, adapters.scale);
     modulate_backward(ctx, d2, columns<3 * W, W>(dmod), columns<4 * W, W>(dmod), as_const(d1), as_const(s.normed2),
                       columns<4 * W, W>(mod));
-    layer_norm_backward(ctx, d1, no_dgain, no_dbias, as_const(d2), as_const(s.middle), as_const(s.mean2),
-                        as_const(s.inv_std2), no_gain);
-    add(ctx, dx, as_const(d1));
+    layer_norm_backward_add(ctx, dx, no_dgain, no_dbias, as_const(d2), as_const(s.middle), as_const(s.mean2),
+                            as_const(s.inv_std2), no_gain);
 
     gated_add_backward(ctx, d1, columns<2 * W, W>(dmod), as_const(dx), as_const(s.attended), columns<2 * W, W>(mod));
     Out::template backward<T>(ctx, ws, d2, dp.out, A::template gradient<"attn.out">(dtokens, layer), d1, s.mixed, s.xa_out,
@@ -187,8 +186,8 @@ struct TokenBlock {
                               s.xa_qkv, p.qkv, adapters.template of<"attn.qkv">(layer), adapters.which, adapters.scale);
     modulate_backward(ctx, d2, columns<0, W>(dmod), columns<W, W>(dmod), as_const(d1), as_const(s.normed1),
                       columns<W, W>(mod));
-    layer_norm_backward(ctx, d1, no_dgain, no_dbias, as_const(d2), s.x, as_const(s.mean1), as_const(s.inv_std1), no_gain);
-    add(ctx, dx, as_const(d1));
+    layer_norm_backward_add(ctx, dx, no_dgain, no_dbias, as_const(d2), s.x, as_const(s.mean1), as_const(s.inv_std1),
+                            no_gain);
 
     if (!dc.data) return;
     const auto part = ws.take<T, dyn, W>(b);

@@ -194,10 +194,9 @@ struct GeneratorBlock<BlockOrder<Attentions...>, G, C, HeadWidth> {
                        const Parameters<accumulator_t<T>>& dp, const Saved<T>& s, const Parameters<const T>& p,
                        const auto& shared) {
     const Workspace::Scope scope(ws);
-    auto dnormed = ws.take<T, dyn, C>(dx.rows()), part = ws.take<T, dyn, C>(dx.rows());
+    auto dnormed = ws.take<T, dyn, C>(dx.rows());
     auto through_norm = [&](std::size_t k) {
-      rms_norm_backward(ctx, part, dp.norm[k].weight, as_const(dnormed), s.x[k], as_const(s.inv_rms[k]), p.norm[k].weight);
-      add(ctx, dx, as_const(part));
+      rms_norm_backward_add(ctx, dx, dp.norm[k].weight, as_const(dnormed), s.x[k], as_const(s.inv_rms[k]), p.norm[k].weight);
     };
     Hidden::template backward<T>(ctx, ws, dnormed, dp.feed_forward, dx, s.hidden, p.feed_forward);
     through_norm(self_count + 1);
@@ -207,7 +206,7 @@ struct GeneratorBlock<BlockOrder<Attentions...>, G, C, HeadWidth> {
     const bool one = s.x[0].rows() != dx.rows();
     if (one) {  // the copies' gradients add up
       const auto all = dx;
-      dx = {all.data, s.x[0].rows()}, dnormed = {dnormed.data, dx.rows()}, part = {part.data, dx.rows()};
+      dx = {all.data, s.x[0].rows()}, dnormed = {dnormed.data, dx.rows()};
       broadcast_rows_backward(ctx, dx, View<const T, dyn, C>(all.row(dx.rows()), all.rows() - dx.rows()));
     }
     auto self = [&]<std::size_t K>(std::integral_constant<std::size_t, K>) {

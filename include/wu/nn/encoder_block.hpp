@@ -72,7 +72,7 @@ struct EncoderBlock {
                ws.take<Sum, dyn>(x.rows()),
                {},
                {}};
-    const Rotary<T, 0> no_rotation;
+    const Rotary<accumulator_t<T>, 0> no_rotation;
     rms_norm_forward(ctx, s.normed1, s.inv_rms1, x, p.norm1.weight);
     s.attention = Attention<C, HeadWidth>::template forward<T>(ctx, ws, s.middle, s.normed1, s.normed1, p.attention,
                                                                no_rotation, no_rotation, samples(x.rows(), batch), x);
@@ -86,16 +86,14 @@ struct EncoderBlock {
   static void backward(auto& ctx, Workspace& ws, View<T, dyn, C> dx, const Parameters<accumulator_t<T>>& dp,
                        const Saved<T>& s, const Parameters<const T>& p, Index batch) {
     const Workspace::Scope scope(ws);
-    const auto dnormed = ws.take<T, dyn, C>(dx.rows()), part = ws.take<T, dyn, C>(dx.rows());
-    const Rotary<T, 0> no_rotation;
+    const auto dnormed = ws.take<T, dyn, C>(dx.rows());
+    const Rotary<accumulator_t<T>, 0> no_rotation;
     FeedForward<C, Hidden>::template backward<T>(ctx, ws, dnormed, dp.feed_forward, dx, s.hidden, p.feed_forward);
-    rms_norm_backward(ctx, part, dp.norm2.weight, as_const(dnormed), as_const(s.middle), as_const(s.inv_rms2),
-                      p.norm2.weight);
-    add(ctx, dx, as_const(part));
+    rms_norm_backward_add(ctx, dx, dp.norm2.weight, as_const(dnormed), as_const(s.middle), as_const(s.inv_rms2),
+                          p.norm2.weight);
     Attention<C, HeadWidth>::template backward<T>(ctx, ws, dnormed, View<T, dyn, C>(), dp.attention, dx, s.attention,
                                                   p.attention, no_rotation, no_rotation, samples(dx.rows(), batch));
-    rms_norm_backward(ctx, part, dp.norm1.weight, as_const(dnormed), s.x, as_const(s.inv_rms1), p.norm1.weight);
-    add(ctx, dx, as_const(part));
+    rms_norm_backward_add(ctx, dx, dp.norm1.weight, as_const(dnormed), s.x, as_const(s.inv_rms1), p.norm1.weight);
   }
 
  private:
