@@ -65,23 +65,26 @@ void check(auto& ctx, Index batch) {
 template <class T, Index K, Index C>
 void check_cpu_equals_reference(Index batch, Index height, Index width, double tolerance) {
   wu::reference reference;
-  wu::cpu::Context cpu({.threads = 2});
+  wu::cpu::Context cpu({.threads = 2}), three({.threads = 3});
   const Index n = batch * height * width * C;
+  using Sum = wu::accumulator_t<T>;
   const auto as_T = [](const std::vector<double>& v) { return std::vector<T>(v.begin(), v.end()); };
   const auto x = as_T(random_values(n, "x")), W = as_T(random_values(K * K * C, "W")), dy = as_T(random_values(n, "dy"));
   auto run = [&](auto& ctx) {
-    std::array<std::vector<T>, 3> result{std::vector<T>(x.size(), static_cast<T>(NAN)),
-                                         std::vector<T>(x.size(), static_cast<T>(NAN)), W};  // dW is added to
-    auto& [y, dx, dW] = result;
+    std::vector<T> y(x.size(), static_cast<T>(NAN)), dx = y;
+    std::vector<Sum> dW(W.begin(), W.end());  // added to
     const Picture<const T, C> vx(x.data(), batch, height, width), vdy(dy.data(), batch, height, width);
     const View<const T, K * K, C> vW(W.data());
     depthwise_forward(ctx, Picture<T, C>(y.data(), batch, height, width), vx, vW);
-    depthwise_backward(ctx, Picture<T, C>(dx.data(), batch, height, width), View<T, K * K, C>(dW.data()), vdy, vx, vW);
-    return result;
+    depthwise_backward(ctx, Picture<T, C>(dx.data(), batch, height, width), View<Sum, K * K, C>(dW.data()), vdy, vx, vW);
+    return std::tuple(y, dx, dW);
   };
-  const auto a = run(reference), b = run(cpu);
-  for (std::size_t k = 0; k < 3; ++k) BOOST_CHECK_SMALL(relative_error(b[k], a[k]), tolerance);
-  BOOST_CHECK(run(cpu) == b);
+  const auto [y, dx, dW] = run(reference);
+  const auto found = run(cpu);
+  BOOST_CHECK_SMALL(relative_error(std::get<0>(found), y), tolerance);
+  BOOST_CHECK_SMALL(relative_error(std::get<1>(found), dx), tolerance);
+  BOOST_CHECK_SMALL(relative_error(std::get<2>(found), dW), tolerance);
+  BOOST_CHECK(run(three) == found);
 }
 
 }  // namespace
@@ -100,8 +103,9 @@ BOOST_AUTO_TEST_CASE(depthwise_formula_and_gradients) {
 BOOST_AUTO_TEST_CASE(depthwise_cpu_equals_reference) {
   check_cpu_equals_reference<double, 3, 7>(3, 11, 13, 1e-12);
   check_cpu_equals_reference<double, 5, 16>(2, 9, 8, 1e-12);
-  check_cpu_equals_reference<float, 3, 96>(2, 5, 17, 1e-5);  // two strips of channels
+  check_cpu_equals_reference<float, 3, 96>(2, 5, 17, 1e-5);
   check_cpu_equals_reference<float, 5, 64>(3, 2, 3, 1e-5);
+  check_cpu_equals_reference<wu::bfloat16, 5, 37>(2, 21, 12, 1e-2);
 }
 
 BOOST_AUTO_TEST_CASE(depthwise_adds_to_filter_gradients_and_skips_unwanted_ones) {

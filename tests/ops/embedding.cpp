@@ -1,4 +1,4 @@
-// ops/embedding.hpp.
+// ops/embedding.hpp and cpu/embedding.hpp.
 #include "support.hpp"
 
 #include "wu/cpu/cpu.hpp"
@@ -19,9 +19,11 @@ Values run(auto zero, auto& ctx, const Values& in) {
   using T = decltype(zero);
   const Index rows = wu::test::length(in, "dy") / C;
   const auto table = wu::test::cast<T>(in.at("table")), dy = wu::test::cast<T>(in.at("dy"));
-  auto y = wu::test::poison<T>(rows * C), dtable = wu::test::begun<T>(V * C);
+  using Sum = wu::accumulator_t<T>;
+  auto y = wu::test::poison<T>(rows * C);
+  auto dtable = wu::test::begun<Sum>(V * C);
   embedding_forward(ctx, View<T, dyn, C>(y.data(), rows), ids(rows), View<const T, V, C>(table.data()));
-  embedding_backward(ctx, View<T, V, C>(dtable.data()), View<const T, dyn, C>(dy.data(), rows), ids(rows));
+  embedding_backward(ctx, View<Sum, V, C>(dtable.data()), View<const T, dyn, C>(dy.data(), rows), ids(rows));
   return {{"y", wu::test::widen(y)}, {"dtable", wu::test::added(dtable)}};
 }
 
@@ -30,8 +32,9 @@ Values sizes(Index rows) { return wu::test::inputs({{"table", V * C}, {"dy", row
 }  // namespace
 
 BOOST_AUTO_TEST_CASE(embedding) {
-  wu::test::check_operation([](auto zero, auto& ctx, const Values& in) { return run(zero, ctx, in); }, sizes(7), sizes(70),
+  wu::test::check_operation([](auto zero, auto& ctx, const Values& in) { return run(zero, ctx, in); }, sizes(7), sizes(7001),
                             {"table"});
+  wu::test::check_threads([](auto zero, auto& ctx, const Values& in) { return run(zero, ctx, in); }, sizes(7001));
 }
 
 BOOST_AUTO_TEST_CASE(embedding_refuses_an_id_outside_the_table_before_it_writes) {

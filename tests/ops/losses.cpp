@@ -41,9 +41,7 @@ BOOST_AUTO_TEST_CASE(mean_squared_error_is_the_mean_over_samples) {
 }
 
 BOOST_AUTO_TEST_CASE(mean_squared_error_does_not_depend_on_the_number_of_threads) {
-  const auto in = sizes(3, 1501);
-  wu::cpu::Context one({.threads = 1}), three({.threads = 3});
-  BOOST_CHECK(run(float{}, one, in) == run(float{}, three, in));
+  wu::test::check_threads([](auto zero, auto& ctx, const Values& in) { return run(zero, ctx, in); }, sizes(3, 1501));
 }
 
 BOOST_AUTO_TEST_CASE(mean_squared_error_sums_in_double) {

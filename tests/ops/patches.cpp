@@ -1,4 +1,4 @@
-// ops/patches.hpp.
+// ops/patches.hpp and cpu/patches.hpp.
 #include "support.hpp"
 
 #include "wu/cpu/cpu.hpp"
@@ -46,6 +46,28 @@ BOOST_AUTO_TEST_CASE(patches_lie_where_the_formula_says) {
               BOOST_REQUIRE_EQUAL(out.at("y")[patch], in.at("x")[pixel]);
               BOOST_REQUIRE_EQUAL(out.at("dx")[pixel], in.at("dy")[patch]);
             }
+}
+
+// Two pictures' patches side by side in one matrix.
+BOOST_AUTO_TEST_CASE(patches_may_be_columns_of_a_wider_matrix) {
+  wu::cpu::Context ctx({.threads = 2});
+  const auto in = sizes(2);
+  constexpr Index half = 2 * down * across, wide = P * P * Ch;
+  const auto expected = run(double{}, ctx, in).at("y");
+  std::vector<double> joined(expected.size()), back(expected.size());
+  const View<double, dyn, 2 * wide> both(joined.data(), half / 2);
+  const View<const double, dyn, dyn, dyn, Ch> first(in.at("x").data(), 1, height, width),
+      second(in.at("x").data() + height * width * Ch, 1, height, width);
+  patches_forward(ctx, wu::columns<0, wide>(both), first);
+  patches_forward(ctx, wu::columns<wide, wide>(both), second);
+  for (Index r = 0; r < half / 2; ++r)
+    for (Index k = 0; k < wide; ++k) {
+      BOOST_CHECK_EQUAL(both.row(r)[k], expected[static_cast<std::size_t>(r * wide + k)]);
+      BOOST_CHECK_EQUAL(both.row(r)[wide + k], expected[static_cast<std::size_t>((half / 2 + r) * wide + k)]);
+    }
+  patches_backward(ctx, View<double, dyn, dyn, dyn, Ch>(back.data() + height * width * Ch, 1, height, width),
+                   wu::columns<wide, wide>(as_const(both)));
+  BOOST_CHECK(std::equal(back.begin() + height * width * Ch, back.end(), in.at("x").begin() + height * width * Ch));
 }
 
 BOOST_AUTO_TEST_CASE(patches_refuse_a_picture_that_is_not_a_multiple) {

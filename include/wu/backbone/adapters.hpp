@@ -55,13 +55,20 @@ void check(const Adapters<Tokens, T>& adapters, Index samples) {
     throw ShapeError(
         message("adapters: expected one entry for each of ", samples, " samples, found ", adapters.which.size()));
   wu::detail::lora_rows(samples, adapters.which, adapters.tokens.extent(0));
-  T sum = 0;  // NaN and infinity survive a sum of x * 0
+  constexpr Index side = 16;  // sums side by side, in vector registers
+  accumulator_t<T> sums[side] = {};
+  const auto look_at = [&](const T* values, Index entries) {
+    Index k = 0;
+    for (; k + side <= entries; k += side)
+      for (Index j = 0; j < side; ++j) sums[j] += values[k + j] * T(0);  // NaN and infinity survive it
+    for (; k < entries; ++k) sums[0] += values[k] * T(0);
+  };
   for (Index layer = 0; layer < adapters.tokens.extent(0) * Tokens::layers; ++layer)
     Tokens::each_matrix([&](Index first, Index entries) {
-      const T* const values = adapters.tokens.data + layer * Tokens::values_per_layer + first;
-      for (Index k = 0; k < entries; ++k) sum += values[k] * T(0);
+      look_at(adapters.tokens.data + layer * Tokens::values_per_layer + first, entries);
     });
-  if (!(sum == T(0))) throw NonFiniteError("adapters: a generated value is NaN or infinite");
+  for (const auto sum : sums)
+    if (sum != 0) throw NonFiniteError("adapters: a generated value is NaN or infinite");
 }
 
 }  // namespace wu::backbone

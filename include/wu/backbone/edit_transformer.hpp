@@ -193,7 +193,8 @@ struct EditTransformer {
     Saved<T, Keep> s;
     s.instruction = instruction;
     s.e = ws.take<T, dyn, dyn, dyn, inputs>(b, H, V);
-    join(ctx, ws, s.e, x_t, source);
+    patches_forward(ctx, columns<0, outputs>(s.e), x_t);  // side by side in channels
+    patches_forward(ctx, columns<outputs, outputs>(s.e), source);
     s.waves = ws.take<T, dyn, time_width>(b);
     for (Index k = 0; k < b; ++k)
       for (Index i = 0; i < time_width / 2; ++i) {
@@ -291,21 +292,6 @@ struct EditTransformer {
                     p.time.weight);
     linear_backward(ctx, dinstruction, dp.instruction.weight, dp.instruction.bias, as_const(dsum), s.instruction,
                     p.instruction.weight);
-  }
-
- private:
-  /// e = the 2 x 2 pixels of x_t, then those of the source, side by side in channels.
-  template <class T>
-  static void join(auto& ctx, Workspace& ws, View<T, dyn, dyn, dyn, inputs> e, View<const T, dyn, dyn, dyn, 3> x_t,
-                   View<const T, dyn, dyn, dyn, 3> source) {
-    const Workspace::Scope scope(ws);
-    const auto a = ws.take<T, dyn, outputs>(e.rows()), b = ws.take<T, dyn, outputs>(e.rows());
-    patches_forward(ctx, a, x_t);
-    patches_forward(ctx, b, source);
-    for (Index r = 0; r < e.rows(); ++r) {
-      std::copy_n(a.row(r), outputs, e.row(r));
-      std::copy_n(b.row(r), outputs, e.row(r) + outputs);
-    }
   }
 };
 

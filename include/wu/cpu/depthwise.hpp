@@ -1,28 +1,17 @@
-// Depthwise convolution on the CPU: rows of the picture over threads, channels in the vector lanes.
+// Depthwise convolution on the CPU: lines of the picture over threads, channels in the vector lanes. Away from the borders four
+// pixels side by side are taken at once, so that a filter's value is loaded once for all four.
 #pragma once
 
 #include <algorithm>
 
+#include "wu/cpu/bfloat16.hpp"
 #include "wu/cpu/context.hpp"
 #include "wu/cpu/lanes.hpp"
+#include "wu/cpu/row_groups.hpp"
 #include "wu/cpu/target.hpp"
 #include "wu/ops/depthwise.hpp"
 
 namespace wu::cpu::inline WU_CPU_TARGET {
-
-namespace detail {
-/// Calls strip(first channel, columns) on strips of channels that stay in registers while the taps go by, so many that their
-/// number stands in the type where it can.
-template <class Strip>
-void channel_strips(Index C, const Strip& strip) {
-  Index c = 0;
-  for (; c + 64 <= C; c += 64) strip(c, std::integral_constant<Index, 64>{});
-  for (; c + 16 <= C; c += 16) strip(c, std::integral_constant<Index, 16>{});
-  if (c < C) strip(c, C - c);
-}
-/// As many as a strip has at most.
-inline constexpr Index strip_length = 64;
-}  // namespace detail
 
 namespace kernel {
 /// Pictures (count, height, width, C), filters (K K, C).
@@ -30,86 +19,148 @@ struct Pictures {
   Index count, height, width, C, K;
 };
 
-/// Calls strip(first row of the picture, row in it, column, first channel, channels) for every pixel, on all threads.
-template <class Strip>
-void each_pixel(Context& ctx, Pictures size, const Strip& strip) {
-  ctx.split(size.count * size.height, size.width * size.C * size.K * size.K, [&](int, Index begin, Index end) {
-    for (Index line = begin; line < end; ++line)
-      for (Index w = 0; w < size.width; ++w)
-        detail::channel_strips(
-            size.C, [&](Index c, auto some) { strip(line / size.height * size.height, line % size.height, w, c, some); });
-  });
-}
-
 template <class T>
 struct Depthwise {
   using Sum = accumulator_t<T>;
   static void forward(Context& ctx, T* y, const T* x, const T* W, Pictures size);
   static void input_gradient(Context& ctx, T* dx, const T* dy, const T* W, Pictures size);
-  static void filter_gradient(Context& ctx, T* dW, const T* dy, const T* x, Pictures size);
+  static void filter_gradient(Context& ctx, Sum* dW, const T* dy, const T* x, Pictures size);
+
+ private:
+  /// to (P, C) = sum over i, j of W(i K + j) times the P pixels from line(i) + j * step on.
+  template <Index P, class Line>
+  static void gather(T* to, const Line& line, Index step, const T* W, Index C, Index K);
+  /// pixels(first, P as a type) for columns first .. last-1, in fours where there are.
+  template <class Pixels>
+  static void in_fours(Index first, Index last, const Pixels& pixels) {
+    detail::in_blocks<4>(last, [&]<Index P>(Index w) { pixels(w, std::integral_constant<Index, P>{}); }, first);
+  }
 };
 
 template <class T>
-void Depthwise<T>::forward(Context& ctx, T* y, const T* x, const T* W, Pictures size) {
-  const Index height = size.height, width = size.width, C = size.C, K = size.K;
-  each_pixel(ctx, size, [=](Index top, Index h, Index w, Index c, auto some) {
-    Sum sum[detail::strip_length] = {};
-    for (Index i = 0; i < K; ++i)
-      for (Index j = 0; j < K; ++j) {
-        const T* const in = x + ((top + detail::tap(h, i, K, height)) * width + detail::tap(w, j, K, width)) * C + c;
-        const T* const filter = W + (i * K + j) * C + c;
-        for (Index n = 0; n < some; ++n) sum[n] += Sum(filter[n]) * Sum(in[n]);
+template <Index P, class Line>
+void Depthwise<T>::gather(T* to, const Line& line, Index step, const T* W, Index C, Index K) {
+  detail::each_wide<T>(C, [&]<Index L>(Index c) {
+    using V = detail::WideLanes<T, L>;
+    V sum[P] = {};
+    for (Index i = 0; i < K; ++i) {
+      const T* from = line(i) + c;
+      for (Index j = 0; j < K; ++j, from += step) {
+        const V filter = detail::load_wide<L>(W + (i * K + j) * C + c);
+        for (Index p = 0; p < P; ++p) sum[p] += filter * detail::load_wide<L>(from + p * C);
       }
-    for (Index n = 0; n < some; ++n) y[((top + h) * width + w) * C + c + n] = static_cast<T>(sum[n]);
+    }
+    for (Index p = 0; p < P; ++p) detail::store_narrow<L>(to + p * C + c, sum[p]);
+  });
+}
+
+template <class T>
+void Depthwise<T>::forward(Context& ctx, T* y, const T* x, const T* W, Pictures size) {
+  const Index height = size.height, width = size.width, C = size.C, K = size.K, half = K / 2;
+  const auto line = [=](Index l) {
+    const Index top = l / height * height, h = l % height;
+    const auto row = [=](Index i) { return x + (top + detail::tap(h, i, K, height)) * width * C; };
+    const auto border = [=](Index w) {
+      detail::each_wide<T>(C, [=]<Index L>(Index c) {
+        detail::WideLanes<T, L> sum{};
+        for (Index i = 0; i < K; ++i)
+          for (Index j = 0; j < K; ++j)
+            sum += detail::load_wide<L>(W + (i * K + j) * C + c) *
+                   detail::load_wide<L>(row(i) + detail::tap(w, j, K, width) * C + c);
+        detail::store_narrow<L>(y + (l * width + w) * C + c, sum);
+      });
+    };
+    const Index first = std::min(half, width), last = std::max(first, width - half);
+    for (Index w = 0; w < first; ++w) border(w);
+    in_fours(first, last, [=](Index w, auto pixels) {
+      gather<pixels()>(y + (l * width + w) * C, [=](Index i) { return row(i) + (w - half) * C; }, C, W, C, K);
+    });
+    for (Index w = last; w < width; ++w) border(w);
+  };
+  ctx.split(size.count * height, width * C * K * K, [=](int, Index begin, Index end) {
+    for (Index l = begin; l < end; ++l) line(l);
   });
 }
 
 /// Inside the picture an input pixel gathers from the K x K outputs around it; border pixels also stand in for what lies
-/// beyond, so every input gathers over the outputs whose clamped tap it is.
+/// beyond: of an output's taps along an axis, first .. last read the input at `at`.
 template <class T>
 void Depthwise<T>::input_gradient(Context& ctx, T* dx, const T* dy, const T* W, Pictures size) {
-  const Index height = size.height, width = size.width, C = size.C, K = size.K;
-  each_pixel(ctx, size, [=](Index top, Index h, Index w, Index c, auto some) {
-    Sum sum[detail::strip_length] = {};
-    auto gather = [&](Index oh, Index ow, Index i, Index j) {
-      const T* const g = dy + ((top + oh) * width + ow) * C + c;
-      const T* const filter = W + (i * K + j) * C + c;
-      for (Index n = 0; n < some; ++n) sum[n] += Sum(filter[n]) * Sum(g[n]);
+  const Index height = size.height, width = size.width, C = size.C, K = size.K, half = K / 2;
+  const auto each_tap = [=](Index at, Index length, auto&& use) {
+    for (Index out = std::max<Index>(0, at - half); out <= std::min(length - 1, at + half); ++out) {
+      const Index tap = at - out + half, last = at + 1 == length ? K - 1 : tap;
+      for (Index i = at == 0 ? 0 : tap; i <= last; ++i) use(out, i);
+    }
+  };
+  const auto line = [=](Index l) {
+    const Index top = l / height * height, h = l % height;
+    const auto border = [=](Index w) {
+      detail::each_wide<T>(C, [=]<Index L>(Index c) {
+        detail::WideLanes<T, L> sum{};
+        each_tap(h, height, [&](Index oh, Index i) {
+          each_tap(w, width, [&](Index ow, Index j) {
+            sum +=
+                detail::load_wide<L>(W + (i * K + j) * C + c) * detail::load_wide<L>(dy + ((top + oh) * width + ow) * C + c);
+          });
+        });
+        detail::store_narrow<L>(dx + (l * width + w) * C + c, sum);
+      });
     };
-    const bool inside = h >= K / 2 && w >= K / 2 && h + K / 2 < height && w + K / 2 < width && h > 0 && w > 0 &&
-                        h + 1 < height && w + 1 < width;
-    if (inside)
-      for (Index i = 0; i < K; ++i)
-        for (Index j = 0; j < K; ++j) gather(h - i + K / 2, w - j + K / 2, i, j);
-    else
-      for (Index oh = std::max<Index>(0, h - K / 2); oh <= std::min(height - 1, h + K / 2); ++oh)
-        for (Index ow = std::max<Index>(0, w - K / 2); ow <= std::min(width - 1, w + K / 2); ++ow)
-          for (Index i = 0; i < K; ++i)
-            for (Index j = 0; j < K; ++j)
-              if (detail::tap(oh, i, K, height) == h && detail::tap(ow, j, K, width) == w) gather(oh, ow, i, j);
-    for (Index n = 0; n < some; ++n) dx[((top + h) * width + w) * C + c + n] = static_cast<T>(sum[n]);
+    const Index edge = std::max<Index>(1, half);
+    const bool inside = h >= edge && h + edge < height && width > 2 * edge;
+    const Index first = inside ? edge : width, last = inside ? width - edge : width;
+    for (Index w = 0; w < first; ++w) border(w);
+    in_fours(first, last, [=](Index w, auto pixels) {
+      gather<pixels()>(
+          dx + (l * width + w) * C, [=](Index i) { return dy + ((l - i + half) * width + w + half) * C; }, -C, W, C, K);
+    });
+    for (Index w = last; w < width; ++w) border(w);
+  };
+  ctx.split(size.count * height, width * C * K * K, [=](int, Index begin, Index end) {
+    for (Index l = begin; l < end; ++l) line(l);
   });
 }
 
+/// Four taps of a line at once, so that dy is loaded once for all four.
 template <class T>
-void Depthwise<T>::filter_gradient(Context& ctx, T* dW, const T* dy, const T* x, Pictures size) {
-  const Index height = size.height, width = size.width, C = size.C, K = size.K;
-  const Index lines = size.count * height;
-  ctx.split(K * K, lines * width * C, [=](int, Index begin, Index end) {
-    for (Index t = begin; t < end; ++t)
-      detail::channel_strips(C, [=](Index c, auto some) {
-        Sum sum[detail::strip_length] = {};
-        for (Index line = 0; line < lines; ++line) {
-          const Index from = line / height * height + detail::tap(line % height, t / K, K, height);
-          for (Index w = 0; w < width; ++w) {
-            const T* const in = x + (from * width + detail::tap(w, t % K, K, width)) * C + c;
-            const T* const g = dy + (line * width + w) * C + c;
-            for (Index n = 0; n < some; ++n) sum[n] += Sum(g[n]) * Sum(in[n]);
+void Depthwise<T>::filter_gradient(Context& ctx, Sum* dW, const T* dy, const T* x, Pictures size) {
+  const Index height = size.height, width = size.width, C = size.C, K = size.K, half = K / 2;
+  const auto line = [=](Sum* sums, Index l) {
+    for (Index i = 0; i < K; ++i) {
+      const T *const g = dy + l * width * C, *const in = x + (l / height * height + detail::tap(l % height, i, K, height)) *
+                                                                 width * C;
+      const auto taps = [=]<Index P>(Index j) {
+        detail::each_wide<T>(C, [=]<Index L>(Index c) {
+          using V = detail::WideLanes<T, L>;
+          V sum[P];
+          Sum* const to = sums + (i * K + j) * C + c;
+          for (Index p = 0; p < P; ++p) sum[p] = detail::load<V>(to + p * C);
+          const Index first = std::min(half, width), last = std::max(first, width - half);
+          const auto border = [&](Index w) {
+            const V d = detail::load_wide<L>(g + w * C + c);
+            for (Index p = 0; p < P; ++p) sum[p] += d * detail::load_wide<L>(in + detail::tap(w, j + p, K, width) * C + c);
+          };
+          for (Index w = 0; w < first; ++w) border(w);
+          for (Index w = first; w < last; ++w) {
+            const V d = detail::load_wide<L>(g + w * C + c);
+            for (Index p = 0; p < P; ++p) sum[p] += d * detail::load_wide<L>(in + (w + j + p - half) * C + c);
           }
-        }
-        for (Index n = 0; n < some; ++n) dW[t * C + c + n] = static_cast<T>(Sum(dW[t * C + c + n]) + sum[n]);
+          for (Index w = last; w < width; ++w) border(w);
+          for (Index p = 0; p < P; ++p) detail::store(to + p * C, sum[p]);
+        });
+      };
+      detail::in_blocks<4>(K, taps);
+    }
+  };
+  detail::sum_row_groups<Sum>(
+      ctx, 1, size.count * height, K * K * C, width * K * K * C,
+      [=](Sum* sums, Index, Index first, Index last) {
+        for (Index l = first; l < last; ++l) line(sums, l);
+      },
+      [=](Index, const Sum* sums) {
+        for (Index k = 0; k < K * K * C; ++k) dW[k] += sums[k];
       });
-  });
 }
 }  // namespace kernel
 
@@ -127,7 +178,8 @@ void depthwise_forward(Context& ctx, auto y, auto x, auto W)
 
 /// ops/depthwise.hpp's, on all threads.
 void depthwise_backward(Context& ctx, auto dx /* = */, auto dW /* += */, auto dy, auto x, auto W)
-  requires detail::one_type<decltype(dx), decltype(dW), decltype(dy), decltype(x), decltype(W)>
+  requires detail::one_type<decltype(dx), decltype(dy), decltype(x), decltype(W)> &&
+           detail::summed_as<decltype(x), decltype(dW)>
 {
   detail::check_contiguous(dx, dW, dy, x, W);
   using S = detail::DepthwiseWidths<W.extents[0], x.width, W.width>;

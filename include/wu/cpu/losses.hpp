@@ -6,6 +6,7 @@
 #include <array>
 #include <span>
 
+#include "wu/cpu/bfloat16.hpp"
 #include "wu/cpu/context.hpp"
 #include "wu/cpu/lanes.hpp"
 #include "wu/cpu/target.hpp"
@@ -21,6 +22,13 @@ struct Losses {
   static double mse(Context& ctx, std::span<double> per_sample, const T* prediction, const T* target, Index count);
   static void mse_backward(Context& ctx, T* dprediction, const T* prediction, const T* target,
                            std::span<const double> weights, Index count);
+
+ private:
+  template <Index W>
+  static auto in_double(const T* values) {
+    if constexpr (W == 1) return static_cast<double>(*values);
+    else return __builtin_convertvector(detail::load_wide<W>(values), typename detail::Lanes<double, W>::type);
+  }
 };
 
 template <class T>
@@ -36,10 +44,11 @@ double Losses<T>::mse(Context& ctx, std::span<double> per_sample, const T* predi
         const Index from = count * (slot % parts) / parts, until = count * (slot % parts + 1) / parts;
         const T* const p = prediction + (first + slot / parts) * count + from;
         const T* const t = target + (first + slot / parts) * count + from;
-        sums[static_cast<std::size_t>(slot)] = detail::lane_sum<double>(until - from, [p, t](Index k) {
-          const double error = static_cast<double>(p[k]) - static_cast<double>(t[k]);
-          return error * error;
-        });
+        const auto square = [p, t]<Index W>(Index k) {
+          const auto error = in_double<W>(p + k) - in_double<W>(t + k);
+          return std::array<typename detail::Lanes<double, W>::type, 1>{error * error};
+        };
+        sums[static_cast<std::size_t>(slot)] = detail::row_sums<double, 1>(until - from, square)[0];
       }
     });
     for (Index s = 0; s < some; ++s) {
@@ -58,7 +67,10 @@ void Losses<T>::mse_backward(Context& ctx, T* dprediction, const T* prediction, 
     for (Index first = begin, s = begin / count; first < end; first = ++s * count) {
       const Index last = std::min(end, (s + 1) * count);
       const Sum factor = static_cast<Sum>(2 * weights[static_cast<std::size_t>(s)] / static_cast<double>(count));
-      for (Index k = first; k < last; ++k) dprediction[k] = static_cast<T>((Sum(prediction[k]) - Sum(target[k])) * factor);
+      detail::each_wide<T>(last - first, [=]<Index W>(Index k) {
+        const auto error = detail::load_wide<W>(prediction + first + k) - detail::load_wide<W>(target + first + k);
+        detail::store_narrow<W>(dprediction + first + k, error * factor);
+      });
     }
   });
 }

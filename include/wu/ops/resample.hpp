@@ -54,7 +54,7 @@ Grids grids(const char* what, auto fine, auto coarse) {
   return {coarse.extent(0), coarse.extent(1), coarse.extent(2), C, resample_factor(what, fine, coarse)};
 }
 
-// Parts of the result, so that other devices can share them out among threads.
+// Parts of the result, so that a device can share them out among threads.
 /// sum: memory for C values.
 template <class Out, class In, class Sum>
 void pool_cells(Out* coarse, const In* fine, Sum* sum, const Grids& size, Index begin, Index end) {
