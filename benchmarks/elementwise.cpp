@@ -82,7 +82,7 @@ void add_embedding(Index rows) {
     return [=, &f] { embedding_forward(f.ctx, y, ids, table); };
   });
   add<T>(shape, "backward", 3 * array, [=](Fixture& f) {
-    const auto dtable = f.output<T, Vocabulary, C>();
+    const auto dtable = f.output<accumulator_t<T>, Vocabulary, C>();
     const auto dy = f.input<T, dyn, C>(rows);
     const auto ids = f.ids(rows, Vocabulary);
     return [=, &f] { embedding_backward(f.ctx, dtable, dy, ids); };
@@ -118,6 +118,6 @@ void add_all(Index rows) {
 
 WU_BENCHMARK(add_all<float>(32768));  // 64 MiB an array: more than a cache holds
 WU_BENCHMARK(add_all<double>(16384));
-WU_BENCHMARK(add_all<bfloat16>(512));
+WU_BENCHMARK(add_all<bfloat16>(65536));
 
 }  // namespace

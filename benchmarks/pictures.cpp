@@ -19,7 +19,7 @@ void add_depthwise(Index b, Index side) {
   });
   add<T>(shape, "backward", 2 * work, [=](Fixture& f) {
     const auto dx = f.output<T, dyn, dyn, dyn, C>(b, side, side);
-    const auto dW = f.output<T, K * K, C>();
+    const auto dW = f.output<accumulator_t<T>, K * K, C>();
     const auto dy = f.input<T, dyn, dyn, dyn, C>(b, side, side), x = f.input<T, dyn, dyn, dyn, C>(b, side, side);
     const auto W = f.input<T, K * K, C>();
     return [=, &f] { depthwise_backward(f.ctx, dx, dW, dy, x, W); };
@@ -66,15 +66,15 @@ void add_patches(Index b, Index side) {
 
 WU_BENCHMARK(add_depthwise<float, 64, 5>(8, 32));
 WU_BENCHMARK(add_depthwise<double, 64, 5>(8, 32));
-WU_BENCHMARK(add_depthwise<bfloat16, 64, 5>(1, 16));
+WU_BENCHMARK(add_depthwise<bfloat16, 64, 5>(8, 32));
 
 WU_BENCHMARK(add_resample<float, 64, 4>(64, 64));  // the fine grid: 64 MiB
 WU_BENCHMARK(add_resample<double, 64, 4>(32, 64));
-WU_BENCHMARK(add_resample<bfloat16, 64, 4>(1, 32));
+WU_BENCHMARK(add_resample<bfloat16, 64, 4>(128, 64));
 
 WU_BENCHMARK(add_patches<float, 16>(80, 256));  // 60 MiB
 WU_BENCHMARK(add_patches<float, 2>(80, 256));
 WU_BENCHMARK(add_patches<double, 16>(40, 256));
-WU_BENCHMARK(add_patches<bfloat16, 16>(4, 256));
+WU_BENCHMARK(add_patches<bfloat16, 16>(160, 256));
 
 }  // namespace
