@@ -126,8 +126,7 @@ struct GeneratorBlock<BlockOrder<Attentions...>, G, C, HeadWidth> {
   /// What backward needs, in the workspace until the caller's scope ends.
   template <class T>
   struct Saved {
-    std::array<View<const T, dyn, C>, self_count + 2> x;  // the input of each norm
-    std::array<View<T, dyn, C>, self_count + 2> normed;
+    std::array<View<const T, dyn, C>, self_count + 2> x;  // the input of each norm, whose output is computed again
     std::array<View<accumulator_t<T>, dyn>, self_count + 2> inv_rms;
     std::array<typename Cross::template Saved<T>, self_count> self;
     typename Cross::template Saved<T> cross;
@@ -138,7 +137,7 @@ struct GeneratorBlock<BlockOrder<Attentions...>, G, C, HeadWidth> {
   template <class T>
   static constexpr std::size_t saved_bytes(Index rows, Index x_rows, Index condition_rows) {
     const auto wide = [](Index n) { return Workspace::bytes_of<T>(n * C); };
-    const auto norm = [&](Index n) { return wide(n) + Workspace::bytes_of<accumulator_t<T>>(n); };
+    const auto norm = [](Index n) { return Workspace::bytes_of<accumulator_t<T>>(n); };
     const std::size_t self = norm(x_rows) + Cross::template saved_bytes<T>(x_rows, x_rows) + wide(x_rows);
     const std::size_t cross = norm(rows) + Cross::template saved_bytes<T>(rows, condition_rows) + wide(rows);
     return self_count * self + (x_rows != rows ? wide(rows) : 0) + cross + norm(rows) +
@@ -154,16 +153,16 @@ struct GeneratorBlock<BlockOrder<Attentions...>, G, C, HeadWidth> {
           message("generator block: expected ", y.rows(), " rows or one sample's ", G::size, ", found ", x.rows()));
     const bool one = x.rows() != y.rows();
     Saved<T> s;
-    auto norm = [&](std::size_t k) {
+    // Each part is given its norm's output where its own will be: it reads the one before it writes the other.
+    auto norm = [&](std::size_t k, View<T, dyn, C> normed) {
       s.x[k] = x;
-      s.normed[k] = ws.take<T, dyn, C>(x.rows());
       s.inv_rms[k] = ws.take<accumulator_t<T>, dyn>(x.rows());
-      rms_norm_forward(ctx, s.normed[k], s.inv_rms[k], x, p.norm[k].weight);
-      return as_const(s.normed[k]);
+      rms_norm_forward(ctx, normed, s.inv_rms[k], x, p.norm[k].weight);
+      return as_const(normed);
     };
     auto self = [&]<std::size_t K>(std::integral_constant<std::size_t, K>) {
-      const auto normed = norm(K);
       const auto next = ws.take<T, dyn, C>(x.rows());
+      const auto normed = norm(K, next);
       const auto& rotary = std::get<K>(shared.rotary);
       s.self[K] = Cross::template forward<T>(ctx, ws, next, normed, normed, p.self[K], rotary, rotary,
                                              (one ? shared.rows_of_one : shared.rows)[K], x);
@@ -177,14 +176,13 @@ struct GeneratorBlock<BlockOrder<Attentions...>, G, C, HeadWidth> {
       broadcast_rows_forward(ctx, copies, x);
       x = copies;
     }
-    {
-      const auto normed = norm(self_count);
-      const auto next = ws.take<T, dyn, C>(x.rows());
-      s.cross = Cross::template forward<T>(ctx, ws, next, normed, u, p.cross, shared.cross_q, shared.cross_k,
-                                           shared.cross_rows, x);
-      x = next;
-    }
-    s.hidden = Hidden::template forward<T>(ctx, ws, y, norm(self_count + 1), p.feed_forward, x);
+    const auto next = ws.take<T, dyn, C>(x.rows());
+    const auto normed = norm(self_count, next);
+    s.cross =
+        Cross::template forward<T>(ctx, ws, next, normed, u, p.cross, shared.cross_q, shared.cross_k, shared.cross_rows, x);
+    x = next;
+    const auto last = norm(self_count + 1, y.data ? y : ws.take<T, dyn, C>(x.rows()));
+    s.hidden = Hidden::template forward<T>(ctx, ws, y, last, p.feed_forward, x);
     return s;
   }
 
@@ -194,24 +192,36 @@ struct GeneratorBlock<BlockOrder<Attentions...>, G, C, HeadWidth> {
                        const Parameters<accumulator_t<T>>& dp, const Saved<T>& s, const Parameters<const T>& p,
                        const auto& shared) {
     const Workspace::Scope scope(ws);
-    auto dnormed = ws.take<T, dyn, C>(dx.rows());
+    auto dnormed = ws.take<T, dyn, C>(dx.rows()), normed = ws.take<T, dyn, C>(dx.rows());
+    const auto inv_rms = ws.take<accumulator_t<T>, dyn>(dx.rows());
+    auto norm_again = [&](std::size_t k) {
+      const auto& x = s.x[k];
+      rms_norm_forward(ctx, normed, View<accumulator_t<T>, dyn>(inv_rms.data, x.rows()), x, p.norm[k].weight);
+      return as_const(normed);
+    };
     auto through_norm = [&](std::size_t k) {
       rms_norm_backward_add(ctx, dx, dp.norm[k].weight, as_const(dnormed), s.x[k], as_const(s.inv_rms[k]), p.norm[k].weight);
     };
-    Hidden::template backward<T>(ctx, ws, dnormed, dp.feed_forward, dx, s.hidden, p.feed_forward);
+    auto hidden = s.hidden;
+    hidden.x = norm_again(self_count + 1);
+    Hidden::template backward<T>(ctx, ws, dnormed, dp.feed_forward, dx, hidden, p.feed_forward);
     through_norm(self_count + 1);
-    Cross::template backward<T>(ctx, ws, dnormed, du, dp.cross, dx, s.cross, p.cross, shared.cross_q, shared.cross_k,
+    auto cross = s.cross;
+    cross.x = norm_again(self_count);
+    Cross::template backward<T>(ctx, ws, dnormed, du, dp.cross, dx, cross, p.cross, shared.cross_q, shared.cross_k,
                                 shared.cross_rows);
     through_norm(self_count);
     const bool one = s.x[0].rows() != dx.rows();
     if (one) {  // the copies' gradients add up
       const auto all = dx;
-      dx = {all.data, s.x[0].rows()}, dnormed = {dnormed.data, dx.rows()};
+      dx = {all.data, s.x[0].rows()}, dnormed = {dnormed.data, dx.rows()}, normed = {normed.data, dx.rows()};
       broadcast_rows_backward(ctx, dx, View<const T, dyn, C>(all.row(dx.rows()), all.rows() - dx.rows()));
     }
     auto self = [&]<std::size_t K>(std::integral_constant<std::size_t, K>) {
       const auto& rotary = std::get<K>(shared.rotary);
-      Cross::template backward<T>(ctx, ws, dnormed, View<T, dyn, C>(), dp.self[K], dx, s.self[K], p.self[K], rotary, rotary,
+      auto saved = s.self[K];
+      saved.x = saved.u = norm_again(K);
+      Cross::template backward<T>(ctx, ws, dnormed, View<T, dyn, C>(), dp.self[K], dx, saved, p.self[K], rotary, rotary,
                                   (one ? shared.rows_of_one : shared.rows)[K]);
       through_norm(K);
     };

@@ -246,7 +246,7 @@ struct Generator {
     sum += wide(positions) + norm(positions);  // the prior and its sum
     for (Index i = 0; i < N; ++i)
       sum += wide(rows) + Keep::template of<Block>::template saved_bytes<T>(rows, i == 0 ? positions : rows, condition_rows);
-    return sum + norm(rows);  // the last norm
+    return sum + Workspace::bytes_of<accumulator_t<T>>(rows);  // the last norm
   }
 
   /// What the generator is, and what a forward pass takes for a batch of conditions of this length.
@@ -297,7 +297,7 @@ struct Generator {
   template <class T, class Keep = SaveBlocks>
   struct Saved {
     View<const T, dyn, dyn, input> condition;
-    View<T, dyn, C> hidden, u, x, normed;  // x: the last block's output
+    View<T, dyn, C> hidden, u, x;  // x: the last block's output
     View<accumulator_t<T>, dyn> inv_rms_u, inv_rms;
     typename Start::template Saved<T> prior;
     std::array<typename Keep::template of<Block>::template Saved<T>, static_cast<std::size_t>(N)> blocks;
@@ -330,12 +330,14 @@ struct Generator {
       s.blocks[i] = Keep::template of<Block>::template forward<T>(ctx, ws, y, s.x, s.u, p.blocks[i], s.shared);
       s.x = y;
     }
-    s.normed = ws.take<T, dyn, C>(b * positions), s.inv_rms = ws.take<accumulator_t<T>, dyn>(b * positions);
-    rms_norm_forward(ctx, s.normed, s.inv_rms, as_const(s.x), p.norm_final.weight);
+    s.inv_rms = ws.take<accumulator_t<T>, dyn>(b * positions);
+    const Workspace::Scope scope(ws);
+    const auto normed = ws.take<T, dyn, C>(b * positions);
+    rms_norm_forward(ctx, normed, s.inv_rms, as_const(s.x), p.norm_final.weight);
     each_slab(b, [&](Index rows_before, Index count, bool is_A) {
       const auto& out = is_A ? p.proj_out_A : p.proj_out_B;
       linear_forward(ctx, View<T, dyn, d>(tokens.data + rows_before * d, count),
-                     View<const T, dyn, c>(s.normed.data + rows_before * c, count), out.weight, out.bias);
+                     View<const T, dyn, c>(normed.data + rows_before * c, count), out.weight, out.bias);
     });
     return s;
   }
@@ -388,12 +390,14 @@ struct Generator {
                                   const Parameters<const T>& p) {
     const Workspace::Scope scope(ws);
     const auto dnormed = ws.take<T, dyn, C>(dx.rows());
+    const auto normed = dx;  // until dx itself is made
+    rms_norm_forward(ctx, normed, ws.take<accumulator_t<T>, dyn>(dx.rows()), as_const(s.x), p.norm_final.weight);
     each_slab(dtokens.extent(0), [&](Index rows_before, Index count, bool is_A) {
       const auto& out = is_A ? p.proj_out_A : p.proj_out_B;
       const auto& dout = is_A ? dp.proj_out_A : dp.proj_out_B;
       linear_backward(ctx, View<T, dyn, c>(dnormed.data + rows_before * c, count), dout.weight, dout.bias,
                       View<const T, dyn, d>(dtokens.data + rows_before * d, count),
-                      View<const T, dyn, c>(s.normed.data + rows_before * c, count), out.weight);
+                      View<const T, dyn, c>(normed.data + rows_before * c, count), out.weight);
     });
     rms_norm_backward(ctx, dx, dp.norm_final.weight, as_const(dnormed), as_const(s.x), as_const(s.inv_rms),
                       p.norm_final.weight);

@@ -40,7 +40,7 @@ struct EncoderBlock {
   template <class T>
   struct Saved {
     View<const T, dyn, C> x;
-    View<T, dyn, C> normed1, middle, normed2;
+    View<T, dyn, C> middle;  // the norms' outputs are computed again
     View<accumulator_t<T>, dyn> inv_rms1, inv_rms2;
     typename Attention<C, HeadWidth>::template Saved<T> attention;
     typename FeedForward<C, Hidden>::template Saved<T> hidden;
@@ -48,7 +48,7 @@ struct EncoderBlock {
   /// What forward takes from the workspace and keeps.
   template <class T>
   static constexpr std::size_t saved_bytes(Index rows) {
-    return 3 * Workspace::bytes_of<T>(rows * C) + 2 * Workspace::bytes_of<accumulator_t<T>>(rows) +
+    return Workspace::bytes_of<T>(rows * C) + 2 * Workspace::bytes_of<accumulator_t<T>>(rows) +
            Attention<C, HeadWidth>::template saved_bytes<T>(rows, rows) +
            FeedForward<C, Hidden>::template saved_bytes<T>(rows);
   }
@@ -64,20 +64,15 @@ struct EncoderBlock {
     using Sum = accumulator_t<T>;
     if (batch < 1 || x.rows() % batch != 0)
       throw ShapeError(message("encoder block: expected a multiple of ", batch, " samples' rows, found ", x.rows()));
-    Saved<T> s{x,
-               ws.take<T, dyn, C>(x.rows()),
-               ws.take<T, dyn, C>(x.rows()),
-               ws.take<T, dyn, C>(x.rows()),
-               ws.take<Sum, dyn>(x.rows()),
-               ws.take<Sum, dyn>(x.rows()),
-               {},
-               {}};
+    Saved<T> s{x, ws.take<T, dyn, C>(x.rows()), ws.take<Sum, dyn>(x.rows()), ws.take<Sum, dyn>(x.rows()), {}, {}};
     const Rotary<accumulator_t<T>, 0> no_rotation;
-    rms_norm_forward(ctx, s.normed1, s.inv_rms1, x, p.norm1.weight);
-    s.attention = Attention<C, HeadWidth>::template forward<T>(ctx, ws, s.middle, s.normed1, s.normed1, p.attention,
+    // Each part is given its norm's output where its own will be: it reads the one before it writes the other.
+    rms_norm_forward(ctx, s.middle, s.inv_rms1, x, p.norm1.weight);
+    s.attention = Attention<C, HeadWidth>::template forward<T>(ctx, ws, s.middle, s.middle, s.middle, p.attention,
                                                                no_rotation, no_rotation, samples(x.rows(), batch), x);
-    rms_norm_forward(ctx, s.normed2, s.inv_rms2, as_const(s.middle), p.norm2.weight);
-    s.hidden = FeedForward<C, Hidden>::template forward<T>(ctx, ws, y, s.normed2, p.feed_forward, s.middle);
+    const auto normed = y.data ? y : ws.take<T, dyn, C>(x.rows());
+    rms_norm_forward(ctx, normed, s.inv_rms2, as_const(s.middle), p.norm2.weight);
+    s.hidden = FeedForward<C, Hidden>::template forward<T>(ctx, ws, y, normed, p.feed_forward, s.middle);
     return s;
   }
 
@@ -86,12 +81,19 @@ struct EncoderBlock {
   static void backward(auto& ctx, Workspace& ws, View<T, dyn, C> dx, const Parameters<accumulator_t<T>>& dp,
                        const Saved<T>& s, const Parameters<const T>& p, Index batch) {
     const Workspace::Scope scope(ws);
-    const auto dnormed = ws.take<T, dyn, C>(dx.rows());
+    const auto dnormed = ws.take<T, dyn, C>(dx.rows()), normed = ws.take<T, dyn, C>(dx.rows());
+    const auto inv_rms = ws.take<accumulator_t<T>, dyn>(dx.rows());
     const Rotary<accumulator_t<T>, 0> no_rotation;
-    FeedForward<C, Hidden>::template backward<T>(ctx, ws, dnormed, dp.feed_forward, dx, s.hidden, p.feed_forward);
+    rms_norm_forward(ctx, normed, inv_rms, as_const(s.middle), p.norm2.weight);
+    auto hidden = s.hidden;
+    hidden.x = normed;
+    FeedForward<C, Hidden>::template backward<T>(ctx, ws, dnormed, dp.feed_forward, dx, hidden, p.feed_forward);
     rms_norm_backward_add(ctx, dx, dp.norm2.weight, as_const(dnormed), as_const(s.middle), as_const(s.inv_rms2),
                           p.norm2.weight);
-    Attention<C, HeadWidth>::template backward<T>(ctx, ws, dnormed, View<T, dyn, C>(), dp.attention, dx, s.attention,
+    rms_norm_forward(ctx, normed, inv_rms, s.x, p.norm1.weight);
+    auto attention = s.attention;
+    attention.x = attention.u = normed;
+    Attention<C, HeadWidth>::template backward<T>(ctx, ws, dnormed, View<T, dyn, C>(), dp.attention, dx, attention,
                                                   p.attention, no_rotation, no_rotation, samples(dx.rows(), batch));
     rms_norm_backward_add(ctx, dx, dp.norm1.weight, as_const(dnormed), s.x, as_const(s.inv_rms1), p.norm1.weight);
   }
