@@ -202,9 +202,9 @@ struct GeneratorBlock<BlockOrder<Attentions...>, G, C, HeadWidth> {
     auto through_norm = [&](std::size_t k) {
       rms_norm_backward_add(ctx, dx, dp.norm[k].weight, as_const(dnormed), s.x[k], as_const(s.inv_rms[k]), p.norm[k].weight);
     };
-    auto hidden = s.hidden;
-    hidden.x = norm_again(self_count + 1);
-    Hidden::template backward<T>(ctx, ws, dnormed, dp.feed_forward, dx, hidden, p.feed_forward);
+    auto feed = s.hidden;
+    feed.x = norm_again(self_count + 1);
+    Hidden::template backward<T>(ctx, ws, dnormed, dp.feed_forward, dx, feed, p.feed_forward);
     through_norm(self_count + 1);
     auto cross = s.cross;
     cross.x = norm_again(self_count);
