@@ -65,7 +65,7 @@ void add_training_step() {
     using Run = train::Training<Memory, T>;
     using Tokens = SmallGenerator::Tokens::Tokens<T>;
     const auto run = std::make_shared<Run>();
-    std::ranges::copy(f.weights<Memory, T>().flat(), run->values.flat().begin());
+    std::ranges::copy(f.weights<Memory, T>().flat(), run->weights().flat().begin());
     const auto& frozen = f.weights<Backbone, T>();
     const auto seen = f.input<T, dyn, dyn, dyn, 3>(b, ImageEncoder::size, ImageEncoder::size);
     const auto source = pictures(f), noise = pictures(f), target = pictures(f);

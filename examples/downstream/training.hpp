@@ -42,7 +42,7 @@ wu::Model<Module, float> train(wu::cpu::Context& cpu, const char* what, std::uin
   constexpr Index springs = 32, questions = 16;
   wu::Workspace ws;
   wu::train::Training<Module, float> run;
-  Module::template initialise<float>(run.values.view(), seed);
+  Module::template initialise<float>(run.weights().view(), seed);
   wu::train::Options options;
   options.schedule = {.peak = 3e-3, .warmup = std::min<Index>(40, steps / 5 + 1), .steps = steps};
   double first = 0, smooth = 0;
@@ -57,7 +57,7 @@ wu::Model<Module, float> train(wu::cpu::Context& cpu, const char* what, std::uin
     if (run.step % 100 == 0) std::fprintf(stderr, "%s: step %td of %td, loss %.4f\n", what, run.step, steps, smooth);
   }
   std::printf("%-8s %7td parameters, loss %.4f -> %.4f\n", what, wu::Weights<Module, float>::count, first, smooth);
-  return wu::Model<Module, float>(std::move(run.values));
+  return wu::Model<Module, float>(std::move(run.weights()));
 }
 
 /// Everything that is trained, and where it is kept.

@@ -2,6 +2,7 @@
 // is written beside the old one and renamed over it: a save that is cut short leaves the old file readable.
 #pragma once
 
+#include <algorithm>
 #include <filesystem>
 #include <iostream>
 #include <map>
@@ -58,14 +59,14 @@ inline Facts load_memory(const std::filesystem::path& path, MemoryWeights& memor
   return facts;
 }
 
-/// Values, both moments, the number of steps done, and the run's facts.
+/// Weights, both moments, the average if there is one, the number of steps done, and the run's facts.
 template <class Module>
 void save_checkpoint(const std::filesystem::path& path, wu::train::Training<Module, float>& run, Facts facts) {
   facts["steps done"] = std::to_string(run.step);
-  auto values = run.values.view(), first = run.first.view(), second = run.second.view();
-  std::vector<wu::io::TensorToSave> tensors = wu::io::to_tensors(values, "values.");
-  for (auto& t : wu::io::to_tensors(first, "first.")) tensors.push_back(std::move(t));
-  for (auto& t : wu::io::to_tensors(second, "second.")) tensors.push_back(std::move(t));
+  std::vector<wu::io::TensorToSave> tensors;
+  run.visit([&](const std::string& what, auto& weights) {
+    for (auto& tensor : wu::io::to_tensors(weights.view(), what + ".")) tensors.push_back(std::move(tensor));
+  });
   wu::io::save_safetensors(path.string(), std::move(tensors), {facts.begin(), facts.end()});
 }
 
@@ -73,12 +74,15 @@ template <class Module>
 Facts load_checkpoint(const std::filesystem::path& path, wu::train::Training<Module, float>& run) {
   const auto file = wu::io::SafeTensors::open(path.string());
   wu::train::Training<Module, float> loaded;
-  auto values = loaded.values.view(), first = loaded.first.view(), second = loaded.second.view();
-  wu::io::load_parameters(file, values, "values.");
-  wu::io::load_parameters(file, first, "first.");
-  wu::io::load_parameters(file, second, "second.");
+  if (std::ranges::any_of(file.names(), [](const std::string& name) { return name.starts_with("average."); }))
+    loaded.average.emplace();
+  std::vector<std::string> prefixes;
+  loaded.visit([&](const std::string& what, auto& weights) {
+    prefixes.push_back(what + ".");
+    wu::io::load_parameters(file, weights.view(), prefixes.back());
+  });
   for (const std::string& name : file.names())
-    if (!name.starts_with("values.") && !name.starts_with("first.") && !name.starts_with("second."))
+    if (std::ranges::none_of(prefixes, [&](const std::string& prefix) { return name.starts_with(prefix); }))
       throw wu::FileError(wu::message(file.file(), ": expected the tensors of a checkpoint, found '", name, "' too"));
   const Facts facts{file.metadata().begin(), file.metadata().end()};
   loaded.step = number<wu::Index>(path, facts, "steps done");

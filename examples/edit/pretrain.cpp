@@ -74,7 +74,7 @@ int pretrain(const PretrainOptions& options) {
       if (was[key] != value)
         throw wu::FileError(
             wu::message(checkpoint.string(), ": expected the ", key, " of this command, ", value, ", found ", was[key]));
-  } else initialise(run.values, options.seed);
+  } else initialise(run.weights(), options.seed);
   std::cerr << "pre-training " << FrozenWeights::count << " parameters for " << options.steps << " steps of "
             << options.batch << " tiles on " << pictures.description << "\n";
   if (!options.resume) put_aside(checkpoint);
@@ -107,7 +107,7 @@ int pretrain(const PretrainOptions& options) {
                                                  : wu::diffusion::LogitNormalTimes{}(times));
       }
       return network.pretrain_loss(
-          run.values, run.gradients(), tiles, pieces,
+          run.values(), run.gradients(), tiles, pieces,
           {.path = options.path, .t = t, .noise_seed = options.seed + static_cast<std::uint64_t>(at), .floor = loss_floor});
     });
   };
@@ -131,7 +131,7 @@ int pretrain(const PretrainOptions& options) {
     progress.end_line();
     return stopped_early(stopped, run.step, options.steps, checkpoint);
   }
-  save_weights(options.out, run.values, facts);
+  save_weights(options.out, run.weights(), facts);
   fs::remove(checkpoint);
   std::cout << options.out.string() << ": " << FrozenWeights::count << " parameters, loss " << smooth << ", "
             << static_cast<int>(progress.seconds()) << " s\n";

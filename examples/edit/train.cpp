@@ -88,7 +88,7 @@ int train(const TrainOptions& options) {
     if (fact(checkpoint, before, "backbone hash") != std::to_string(backbone_hash))
       throw wu::FileError(
           wu::message(checkpoint.string(), ": was trained on another backbone than ", options.backbone.string()));
-  } else initialise(run.values, options.seed);
+  } else initialise(run.weights(), options.seed);
 
   const Photographs pictures = load_photographs(options.photos, options.held_out, settings.seed);
   if (pictures.training.empty()) throw wu::Error("there is nothing to train on: --held-out was given without --photos");
@@ -143,7 +143,7 @@ int train(const TrainOptions& options) {
     const double each = (clock.seconds() - warm) / static_cast<double>(calibration_steps - warm_steps);
     settings.steps = std::max<Index>(20, static_cast<Index>((settings.minutes * 60 - clock.seconds()) / each));
     run = std::move(start);
-    initialise(run.values, options.seed);
+    initialise(run.weights(), options.seed);
     rule.schedule.steps = settings.steps;
   }
   rule.schedule.warmup = std::min<Index>(40, settings.steps / 5 + 1);
@@ -212,7 +212,7 @@ int train(const TrainOptions& options) {
   }
   done["loss curve"] = joined(means);
   try {
-    save_weights(options.model / "generator.safetensors", run.values, done);
+    save_weights(options.model / "generator.safetensors", run.weights(), done);
     save_weights(options.model / "backbone.safetensors", frozen, backbone);
   } catch (const wu::FileError&) {
     try {

@@ -42,8 +42,8 @@ int main() {
   Backbone::initialise<float>(backbone.view(), 1);
   const auto frozen = backbone.frozen();
   train::Training<Learning, float> training;
-  Condition::initialise<float>(training.values.view().condition, 1);
-  Memory::initialise<float>(training.values.view().generator, 1);
+  Condition::initialise<float>(training.weights().view().condition, 1);
+  Memory::initialise<float>(training.weights().view().generator, 1);
 
   Tensor<float, dyn, dyn, dyn, 3> seen(requests, 64, 64), source(requests, side, side), target(requests, side, side);
   fill_normal(seen.view(), 1, "seen", 0.5);

@@ -2,6 +2,7 @@
 // optimiser, the checkpoint file, the gradient check and the hash of a frozen model are loops over this and know no module.
 #pragma once
 
+#include <algorithm>
 #include <array>
 #include <cstddef>
 #include <span>
@@ -144,6 +145,13 @@ class Weights {
 
   /// A copy in memory of its own.
   Weights clone() const { return Weights(buffer_.clone()); }
+  /// A copy in another scalar, every value rounded to it.
+  template <class U>
+  Weights<Module, U> to() const {
+    Weights<Module, U> copy;
+    std::ranges::transform(flat(), copy.flat().begin(), [](const T& v) { return static_cast<U>(v); });
+    return copy;
+  }
 
  private:
   explicit Weights(Buffer<T> values) : buffer_(std::move(values)) {}

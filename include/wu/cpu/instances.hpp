@@ -52,6 +52,7 @@
   PREFIX template struct kernel::Lora<bfloat16>;                    \
   PREFIX template struct kernel::LoraGradients<bfloat16, bfloat16>; \
   PREFIX template struct kernel::LoraGradients<bfloat16, float>;    \
+  PREFIX template struct kernel::Optimiser<bfloat16>;               \
   PREFIX template struct kernel::PackedProduct<bfloat16>;           \
   PREFIX template struct kernel::RMSNorm<bfloat16>;                 \
   PREFIX template struct kernel::Rope<bfloat16>;

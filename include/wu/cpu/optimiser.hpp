@@ -1,11 +1,12 @@
-// The optimiser's passes over the flat buffer on all threads. Nothing is allocated; the sum of squares does not depend on the
-// number of threads.
+// The optimiser's passes over the flat buffers on all threads. Nothing is allocated, and the same bits come out for any number of
+// threads.
 #pragma once
 
+#include <algorithm>
 #include <array>
-#include <cmath>
 #include <span>
 
+#include "wu/cpu/bfloat16.hpp"
 #include "wu/cpu/context.hpp"
 #include "wu/cpu/lanes.hpp"
 #include "wu/cpu/target.hpp"
@@ -18,21 +19,23 @@ namespace wu::cpu::inline WU_CPU_TARGET {
 namespace kernel {
 template <class T>
 struct Optimiser {
-  static void adamw(Context& ctx, T* w, T* m, T* v, const T* g, Index count, const AdamW& rule, Index step);
+  static void adamw(Context& ctx, const AdamWBuffers<T>& to, const AdamW& rule, Index step);
   static double squared_norm(Context& ctx, const T* values, Index count);
-  static void scale(Context& ctx, T* values, Index count, accumulator_t<T> factor);
 };
 
 template <class T>
-void Optimiser<T>::adamw(Context& ctx, T* w, T* m, T* v, const T* g, Index count, const AdamW& rule, Index step) {
-  const typename VectorMath<T>::Adam by{static_cast<T>(rule.beta1),
-                                        static_cast<T>(rule.beta2),
-                                        static_cast<T>(1 - rule.rate * rule.weight_decay),
-                                        static_cast<T>(rule.rate / (1 - std::pow(rule.beta1, static_cast<double>(step)))),
-                                        static_cast<T>(1 / std::sqrt(1 - std::pow(rule.beta2, static_cast<double>(step)))),
-                                        static_cast<T>(rule.epsilon)};
-  ctx.split_blocks(count, 4, [=](Index begin, Index end) {
-    VectorMath<T>::adam(w + begin, m + begin, v + begin, g + begin, end - begin, by);
+void Optimiser<T>::adamw(Context& ctx, const AdamWBuffers<T>& to, const AdamW& rule, Index step) {
+  using S = typename AdamWBuffers<T>::Sum;
+  const detail::AdamWConstants<S> by(rule, step);
+  ctx.split_blocks(static_cast<Index>(to.values.size()), 4, [=](Index begin, Index end) {
+    constexpr Index block = 512;  // what has just been updated is rounded while it is in the nearest cache
+    for (Index k = begin; k < end; k += block) {
+      const Index n = std::min(block, end - k);
+      S* const w = to.weights().data() + k;
+      VectorMath<S>::adamw(w, to.first.data() + k, to.second.data() + k,
+                           to.average.empty() ? nullptr : to.average.data() + k, to.gradients.data() + k, n, by);
+      if constexpr (AdamWBuffers<T>::has_master) detail::narrow(to.values.data() + k, w, n);
+    }
   });
 }
 
@@ -52,35 +55,20 @@ double Optimiser<T>::squared_norm(Context& ctx, const T* values, Index count) {
   for (const double sum : sums) total += sum;
   return total;
 }
-
-template <class T>
-void Optimiser<T>::scale(Context& ctx, T* values, Index count, accumulator_t<T> factor) {
-  ctx.split(count, 1, [=](int, Index begin, Index end) {
-    for (Index k = begin; k < end; ++k) values[k] = static_cast<T>(static_cast<accumulator_t<T>>(values[k]) * factor);
-  });
-}
 }  // namespace kernel
 
-/// One pass over all four buffers, block by block.
+/// One pass over all buffers, block by block.
 template <class T>
-  requires(std::is_same_v<T, float> || std::is_same_v<T, double>)
-void adamw_update(Context& ctx, std::span<T> values, std::span<T> first, std::span<T> second, std::span<const T> gradients,
-                  const AdamW& rule, Index step) {
-  detail::check_adamw(values.size(), first.size(), second.size(), gradients.size(), step);
-  kernel::Optimiser<T>::adamw(ctx, values.data(), first.data(), second.data(), gradients.data(),
-                              static_cast<Index>(values.size()), rule, step);
+  requires(std::is_same_v<accumulator_t<T>, float> || std::is_same_v<accumulator_t<T>, double>)
+void adamw_update(Context& ctx, const AdamWBuffers<T>& to, const AdamW& rule, Index step) {
+  detail::check_adamw(to, rule, step);
+  kernel::Optimiser<T>::adamw(ctx, to, rule, step);
 }
 
 /// ops/clip.hpp's, on all threads; the same bits for any number of them.
 template <class T>
 double squared_norm(Context& ctx, std::span<const T> values) {
   return kernel::Optimiser<T>::squared_norm(ctx, values.data(), static_cast<Index>(values.size()));
-}
-
-/// ops/clip.hpp's, on all threads.
-template <class T>
-void scale(Context& ctx, std::span<T> values, double factor) {
-  kernel::Optimiser<T>::scale(ctx, values.data(), static_cast<Index>(values.size()), static_cast<accumulator_t<T>>(factor));
 }
 
 }  // namespace wu::cpu::inline WU_CPU_TARGET

@@ -4,6 +4,7 @@
 
 #include "wu/core/view.hpp"
 #include "wu/cpu/target.hpp"
+#include "wu/ops/adamw.hpp"
 
 namespace wu::cpu::inline WU_CPU_TARGET::kernel {
 
@@ -18,11 +19,8 @@ struct VectorMath {
   /// y = x (1 + tanh(u)) / 2 = x / (1 + exp(-2 u)), u = k (x + a x^3), and dx = dy y'(x)
   static void gelu(T* y, const T* x, Index count);
   static void gelu_backward(T* dx, const T* dy, const T* x, Index count);
-  /// m = b1 m + (1 - b1) g;  v = b2 v + (1 - b2) g^2;  w = keep w - rate m / (sqrt(v) correction + epsilon)
-  struct Adam {
-    T b1, b2, keep, rate, correction, epsilon;
-  };
-  static void adam(T* w, T* m, T* v, const T* g, Index count, const Adam& rule);
+  /// ops/adamw.hpp's update of weights, moments and, unless it is null, average
+  static void adamw(T* w, T* m, T* v, T* average, const T* g, Index count, const wu::detail::AdamWConstants<T>& by);
 };
 
 }  // namespace wu::cpu::inline WU_CPU_TARGET::kernel

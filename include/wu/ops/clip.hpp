@@ -1,7 +1,7 @@
 // Clipping by the norm over a whole flat buffer:  g *= limit / |g| where |g| > limit.           Pascanu et al. 2013, algorithm 1
+// One pass for the norm; what uses g takes the factor along (AdamW::gradient_scale), so that no pass only multiplies.
 #pragma once
 
-#include <cmath>
 #include <span>
 
 #include "wu/ops/reference.hpp"
@@ -16,19 +16,7 @@ double squared_norm(reference&, std::span<const T> values) {
   return sum;
 }
 
-/// values *= factor.
-template <class T>
-void scale(reference&, std::span<T> values, double factor) {
-  const auto f = static_cast<accumulator_t<T>>(factor);
-  for (T& v : values) v = static_cast<T>(static_cast<accumulator_t<T>>(v) * f);
-}
-
-/// Returns the norm before clipping.
-template <class T>
-double clip_norm(auto& ctx, std::span<T> values, double limit) {
-  const double norm = std::sqrt(squared_norm(ctx, std::span<const T>(values)));
-  if (norm > limit) scale(ctx, values, limit / norm);
-  return norm;
-}
+/// What brings a buffer of this norm to the limit: limit / norm, and 1 where it is no longer than that or the norm is NaN.
+inline double clip_factor(double norm, double limit) { return norm > limit ? limit / norm : 1; }
 
 }  // namespace wu

@@ -1,16 +1,18 @@
 // The state of a training run and one optimiser step of it:                                              paper section 3.6, eq. 7
-//     gradients = 0;  for each part of the batch: gradients += d loss;  clip;  AdamW at the schedule's rate
+//     gradients = 0;  for each part of the batch: gradients += d loss;  their norm;  clip and AdamW and average in one pass
 // Nothing is changed when a loss or gradient is not finite: the step throws first. Random numbers are keyed by the step, so the
-// weights, two moments and the step number are all there is to save.
+// weights, two moments, the average if there is one and the step number are all there is to save.
 #pragma once
 
 #include <algorithm>
 #include <cmath>
+#include <optional>
 #include <span>
 
 #include "wu/core/parameters.hpp"
 #include "wu/ops/adamw.hpp"
 #include "wu/ops/clip.hpp"
+#include "wu/ops/elementwise.hpp"
 #include "wu/train/schedule.hpp"
 
 namespace wu::train {
@@ -20,7 +22,8 @@ struct Options {
   Schedule schedule;
   double clip = 1;  ///< largest norm of the gradient, above 0; infinity: any
   double beta1 = 0.9, beta2 = 0.98, epsilon = 1e-8, weight_decay = 0;
-  Index accumulate = 1;  ///< parts of a batch whose gradients are averaged into one step
+  Index accumulate = 1;      ///< parts of a batch whose gradients are averaged into one step
+  double average_decay = 0;  ///< of the moving average of the weights, below 1, such as 0.999; 0: none
 };
 
 /// What a step reports.
@@ -28,21 +31,51 @@ struct StepResult {
   double loss = 0, gradient_norm = 0, rate = 0;
 };
 
-/// Module: what learns; T: its scalar. Values, gradients and moments are zero at first: initialise `values`.
+/// Module: what learns; T: the scalar in which it computes. Weights, gradients and moments are zero at first: initialise weights().
 template <class Module, class T>
 class Training {
  public:
-  /// Views of the weights.
-  using Values = typename Module::template Parameters<T>;
-  /// Views of the weights that may not be written through.
+  /// The scalar in which weights learn and gradients are summed: float where T is bfloat16, else T.
+  using Sum = accumulator_t<T>;
+  /// Views of the weights as the module reads them.
   using Frozen = typename Module::template Parameters<const T>;
 
-  Weights<Module, T> values;
-  Weights<Module, float> first, second;  ///< Adam's moments
-  Index step = 0;                        ///< steps done
+  Weights<Module, Sum> first, second;           ///< Adam's moments
+  std::optional<Weights<Module, Sum>> average;  ///< of the weights, from the first step whose average_decay is above 0
+  Index step = 0;                               ///< steps done
 
-  /// This step's gradients, for a compute() that wants the owner rather than the views.
-  Weights<Module, T>& gradients() { return gradients_; }
+  /// Calls at(name, weights) for all that a checkpoint holds beside the number of steps: "values", which are weights(), "first",
+  /// "second" and, where there is one, "average".
+  void visit(auto&& at) {
+    at("values", weights()), at("first", first), at("second", second);
+    if (average) at("average", *average);
+  }
+
+  ///@{
+  /// The weights that learn: to initialise, load and save. Where T is bfloat16 they are float32, and the module reads values(),
+  /// a rounded copy. Write through what this returns before the next step, not after it: the copy is made again once for each
+  /// call of the first form.
+  Weights<Module, Sum>& weights() {
+    stale_ = true;
+    return weights_;
+  }
+  const Weights<Module, Sum>& weights() const { return weights_; }
+  ///@}
+
+  /// The weights as the module reads them.
+  const Weights<Module, T>& values() {
+    if constexpr (!has_master) return weights_;
+    else {
+      if (!rounded_) rounded_.emplace();
+      if (stale_) std::ranges::copy(weights_.flat(), rounded_->flat().begin());
+      stale_ = false;
+      return *rounded_;
+    }
+  }
+
+  /// This step's gradients, for a compute() that wants the owner rather than the views; after a step, its gradients before
+  /// clipping, summed over the parts of the batch.
+  Weights<Module, Sum>& gradients() { return gradients_; }
 
   /// compute(values, gradients, step, part) adds one part's gradients and returns its loss; step counts from 1. Throws
   /// NonFiniteError before anything of the run is changed.
@@ -51,31 +84,51 @@ class Training {
     if (options.accumulate < 1)
       throw Error(message("training: expected at least one part of a batch, found ", options.accumulate));
     if (!(options.clip > 0)) throw Error(message("training: expected a largest norm above 0, found ", options.clip));
+    if (!(options.average_decay >= 0 && options.average_decay < 1))
+      throw Error(message("training: expected an average's decay from 0 to below 1, found ", options.average_decay));
+    if (average && options.average_decay == 0)
+      throw Error("training: expected the decay of the average that this run has, found 0; to go on without it, reset() it");
     const Index next = step + 1;
-    std::fill(gradients_.flat().begin(), gradients_.flat().end(), T(0));
+    zero(ctx, View<Sum, dyn>(gradients_.flat().data(), static_cast<Index>(gradients_.flat().size())));
+    const Frozen frozen = values().view();
     StepResult result;
     for (Index part = 0; part < options.accumulate; ++part) {
-      const double loss = compute(values.frozen(), gradients_.view(), next, part);
+      const double loss = compute(frozen, gradients_.view(), next, part);
       if (!std::isfinite(loss))
         throw NonFiniteError(
             message("the loss is not finite at step ", next, ", part ", part + 1, " of ", options.accumulate));
       result.loss += loss / static_cast<double>(options.accumulate);
     }
-    if (options.accumulate > 1) scale(ctx, gradients_.flat(), 1 / static_cast<double>(options.accumulate));
-    result.gradient_norm = std::sqrt(squared_norm(ctx, std::span<const T>(gradients_.flat())));
+    const std::span<const Sum> gradients(gradients_.flat());
+    result.gradient_norm = std::sqrt(squared_norm(ctx, gradients)) / static_cast<double>(options.accumulate);
     if (!std::isfinite(result.gradient_norm)) throw NonFiniteError(message("a gradient is not finite at step ", next));
-    if (result.gradient_norm > options.clip) scale(ctx, gradients_.flat(), options.clip / result.gradient_norm);
     result.rate = options.schedule.rate(next);
-    AdamW rule;
-    rule.rate = result.rate, rule.beta1 = options.beta1, rule.beta2 = options.beta2, rule.epsilon = options.epsilon,
-    rule.weight_decay = options.weight_decay;
-    adamw_update(ctx, values.flat(), first.flat(), second.flat(), std::span<const T>(gradients_.flat()), rule, next);
+    // Begun in the middle of a run, the average takes the weights as they are now for those of all steps before.
+    if (options.average_decay > 0 && !average) average = weights_.clone();
+    AdamWBuffers<T> buffers{.first = first.flat(), .second = second.flat(), .gradients = gradients};
+    if constexpr (has_master) buffers.values = rounded_->flat(), buffers.master = weights_.flat();
+    else buffers.values = weights_.flat();
+    if (average) buffers.average = average->flat();
+    adamw_update(
+        ctx, buffers,
+        {.rate = result.rate,
+         .beta1 = options.beta1,
+         .beta2 = options.beta2,
+         .epsilon = options.epsilon,
+         .weight_decay = options.weight_decay,
+         .gradient_scale = clip_factor(result.gradient_norm, options.clip) / static_cast<double>(options.accumulate),
+         .average_decay = options.average_decay},
+        next);
     step = next;
     return result;
   }
 
  private:
-  Weights<Module, T> gradients_;
+  static constexpr bool has_master = AdamWBuffers<T>::has_master;
+
+  Weights<Module, Sum> weights_, gradients_;
+  std::optional<Weights<Module, T>> rounded_;
+  bool stale_ = true;  ///< rounded_ may be no copy of the weights that are there now
 };
 
 }  // namespace wu::train
