@@ -11,6 +11,7 @@
 #include "wu/cpu/layer_norm.hpp"
 #include "wu/cpu/linear.hpp"
 #include "wu/cpu/lora.hpp"
+#include "wu/cpu/lora_linear.hpp"
 #include "wu/cpu/losses.hpp"
 #include "wu/cpu/modulate.hpp"
 #include "wu/cpu/optimiser.hpp"

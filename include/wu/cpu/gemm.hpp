@@ -26,13 +26,22 @@ struct GemmOperand {
   const T* from(Index i, Index j) const { return data + (transposed ? j * row + i : i * row + j); }
 };
 
+/// A product of low rank that is added to the sums of a tile while they are near: add(of, sums, ...) for its rows and columns,
+/// sums_row apart. `column` begins a panel, and there is room for whole panels.
+template <class Sum>
+struct GemmAddition {
+  const void* of = nullptr;
+  void (*add)(const void* of, Sum* sums, Index sums_row, Index row, Index rows, Index column, Index columns) = nullptr;
+};
+
 /// What becomes of a row of sums, in this order.
 template <class T>
 struct GemmFinish {
-  const T* bias = nullptr;      ///< (N): added
-  const T* residual = nullptr;  ///< (M, N), rows y_row apart: added
-  const T* slope_at = nullptr;  ///< (M, N), rows y_row apart: multiplied by SiLU's slope at these values
-  T* y = nullptr;               ///< (M, N), rows y_row apart: where they are written, rounded
+  GemmAddition<accumulator_t<T>> addition;  ///< none where `add` is null
+  const T* bias = nullptr;                  ///< (N): added
+  const T* residual = nullptr;              ///< (M, N), rows y_row apart: added
+  const T* slope_at = nullptr;              ///< (M, N), rows y_row apart: multiplied by SiLU's slope at these values
+  T* y = nullptr;                           ///< (M, N), rows y_row apart: where they are written, rounded
   Index y_row = 0;
   T* activated = nullptr;              ///< (M, N), rows y_row apart: SiLU of what was written
   accumulator_t<T>* add_to = nullptr;  ///< (M, N), rows y_row apart: added to this instead, not rounded

@@ -82,6 +82,8 @@ void Gemm<T>::rows(Word* scratch, const Word* packed_B, const Problem& problem, 
     for (std::size_t p = 0; p < block.count; ++p) {
       const Part& part = block.parts[p];
       const Index first = std::max(skip - part.at, Index{0}), last = std::min(skip + width - part.at, part.N);
+      if (const auto& more = part.output->finish.addition; more.add && first < last)
+        more.add(more.of, sums + part.at + first - skip, width, r, M, part.first + first, last - first);
       for (Index m = 0; m < M && first < last; ++m)
         finish_row(part, r + m, first, sums + m * width + part.at + first - skip, last - first);
     }

@@ -10,6 +10,7 @@
 #include "wu/cpu/layer_norm.hpp"
 #include "wu/cpu/linear.hpp"
 #include "wu/cpu/lora.hpp"
+#include "wu/cpu/lora_linear.hpp"
 #include "wu/cpu/losses.hpp"
 #include "wu/cpu/modulate.hpp"
 #include "wu/cpu/optimiser.hpp"
@@ -29,6 +30,7 @@
   PREFIX template struct kernel::LayerNorm<T>;        \
   PREFIX template struct kernel::Linear<T>;           \
   PREFIX template struct kernel::Lora<T>;             \
+  PREFIX template class kernel::LoraAddition<T>;      \
   PREFIX template struct kernel::LoraGradients<T, T>; \
   PREFIX template struct kernel::Losses<T>;           \
   PREFIX template struct kernel::Matrix<T>;           \
@@ -50,6 +52,7 @@
   PREFIX template struct kernel::Gemm<bfloat16>;                    \
   PREFIX template struct kernel::Linear<bfloat16>;                  \
   PREFIX template struct kernel::Lora<bfloat16>;                    \
+  PREFIX template class kernel::LoraAddition<bfloat16>;             \
   PREFIX template struct kernel::LoraGradients<bfloat16, bfloat16>; \
   PREFIX template struct kernel::LoraGradients<bfloat16, float>;    \
   PREFIX template struct kernel::Optimiser<bfloat16>;               \

@@ -34,6 +34,7 @@ struct Linear {
     T* y = nullptr;
     const T* residual = nullptr;
     T* activated = nullptr;  // SiLU
+    GemmAddition<Sum> addition{};
   };
   struct Gradient {
     const T *dy = nullptr, *W = nullptr;
@@ -45,7 +46,8 @@ struct Linear {
   static void forward(Context& ctx, const T* x, const std::array<Layer, most>& layers, std::size_t count, Sizes sizes);
   /// dx and every dW and db may be null. silu_at: dx is multiplied by SiLU's slope there. add: dx += instead of dx =.
   static void backward(Context& ctx, T* dx, bool add, const T* silu_at, const T* x,
-                       const std::array<Gradient, most>& gradients, std::size_t count, Sizes sizes);
+                       const std::array<Gradient, most>& gradients, std::size_t count, Sizes sizes,
+                       GemmAddition<Sum> addition = {});
 
  private:
   static void sum_rows(Context& ctx, Sum* db, const T* dy, Index rows, Index Out);
@@ -66,13 +68,15 @@ void Linear<T>::forward(Context& ctx, const T* x, const std::array<Layer, most>&
     output.finish.residual = layer.residual;
     output.finish.y = layer.y, output.finish.y_row = sizes.Out;
     output.finish.activated = layer.activated;
+    output.finish.addition = layer.addition;
   }
   Gemm<T>::multiply(ctx, problem);
 }
 
 template <class T>
 void Linear<T>::backward(Context& ctx, T* dx, bool add, const T* silu_at, const T* x,
-                         const std::array<Gradient, most>& gradients, std::size_t count, Sizes sizes) {
+                         const std::array<Gradient, most>& gradients, std::size_t count, Sizes sizes,
+                         GemmAddition<Sum> addition) {
   if (dx) {
     typename Gemm<T>::Problem problem;
     problem.M = sizes.rows;
@@ -86,6 +90,7 @@ void Linear<T>::backward(Context& ctx, T* dx, bool add, const T* silu_at, const 
     output.finish.y = dx, output.finish.y_row = sizes.In;
     output.finish.residual = add ? dx : nullptr;
     output.finish.slope_at = silu_at;
+    output.finish.addition = addition;
     Gemm<T>::multiply(ctx, problem);
   }
   // Rows are what is summed over here. There may be very many, so they come in parts that fit into scratch memory.

@@ -16,6 +16,13 @@
 namespace wu::cpu::inline WU_CPU_TARGET {
 
 namespace detail {
+/// Views of one type that low-rank products answer for.
+template <class First, class... More>
+inline constexpr bool one_lora_type =
+    one_type<First, More...> && (one_native_type<First> || std::is_same_v<value_of<First>, bfloat16>);
+/// Gradients of adapters in the type of the activations, or in the one that it is summed in.
+template <class First, class Gradient>
+inline constexpr bool are_lora_gradients = one_type<First, Gradient> || std::is_same_v<sum_of<First>, value_of<Gradient>>;
 /// Rows that are worked on together, so that they are still near when they are used again.
 inline constexpr Index lora_block = 64;
 /// A sample of fewer rows than this does not repay packing its adapter.
@@ -46,61 +53,49 @@ struct LoraSizes {
   Index In, Out, R, rows, rows_per_sample;
 };
 
-/// y (rows, to) += scale (x V) U        x: (rows, from)   V: (from, R)   U: (R, to)
-/// One thread's, with the adapter that it has packed last.
+/// forward: y += scale (x A^T) B^T        backward: dx += scale (dy B) A
+/// Both are y (rows, to) += scale (x V) U, with V (from, R) and U (R, to).
+enum class LoraWay { forward, backward };
+
+/// How an adapter is packed for one way.
 template <class T>
-class LowRank {
- public:
+struct LoraFactors {
   using Products = Skinny<T>;
   using Word = typename Products::Word;
-  static constexpr Index packed_words(Index from, Index to, Index R) {
-    return Products::tall_words(from, R) + Products::wide_words(R, to);
-  }
-  static constexpr Index block_values(Index R) { return detail::lora_block * Products::width(R); }
+  AdapterSet<const T> adapters;
+  LoraSizes sizes;
+  LoraWay way;
 
-  /// words: packed_words   block: block_values
-  LowRank(Word* words, T* block, Index from, Index to, Index R)
-      : from_(from), to_(to), R_(R), V_(words), U_(words + Products::tall_words(from, R)), block_(block) {}
-
-  /// Packs adapter k as forward reads it, V = A^T and U = B^T; does nothing if that was the last one.
-  void forward(AdapterSet<const T> adapters, Index k) {
-    if (std::exchange(packed_, k) == k) return;
-    Products::pack_tall_transposed(V_, adapters.A + k * adapters.stride, from_, R_);
-    Products::pack_wide_transposed(U_, adapters.B + k * adapters.stride, R_, to_);
+  Index from() const { return way == LoraWay::forward ? sizes.In : sizes.Out; }
+  Index to() const { return way == LoraWay::forward ? sizes.Out : sizes.In; }
+  Index words_of_V() const { return Products::tall_words(from(), sizes.R); }
+  Index words_of_U() const { return Products::wide_words(sizes.R, to()); }
+  void pack_V(Word* words, Index k) const {
+    const Index offset = k * adapters.stride;
+    if (way == LoraWay::forward) Products::pack_tall_transposed(words, adapters.A + offset, from(), sizes.R);
+    else Products::pack_tall(words, adapters.B + offset, from(), sizes.R);
   }
-  /// As backward does: V = B and U = A.
-  void backward(AdapterSet<const T> adapters, Index k) {
-    if (std::exchange(packed_, k) == k) return;
-    Products::pack_tall(V_, adapters.B + k * adapters.stride, from_, R_);
-    Products::pack_wide(U_, adapters.A + k * adapters.stride, R_, to_);
+  void pack_U(Word* words, Index k) const {
+    const Index offset = k * adapters.stride;
+    if (way == LoraWay::forward) Products::pack_wide_transposed(words, adapters.B + offset, sizes.R, to());
+    else Products::pack_wide(words, adapters.A + offset, sizes.R, to());
   }
-  /// low (rows, R) = x V, rounded; y may be null.
-  void run(T* y, T* low, const T* x, Index rows, typename Products::Sum scale) {
-    const Index width = Products::width(R_);
-    const bool whole = width == R_;
-    for (Index first = 0; first < rows; first += detail::lora_block) {
-      const Index count = std::min(detail::lora_block, rows - first);
-      T* const p = whole ? low + first * R_ : block_;
-      Products::project(p, x + first * from_, V_, R_, from_, count);
-      for (Index r = 0; r < count && !whole; ++r) std::copy_n(p + r * width, R_, low + (first + r) * R_);
-      if (y) Products::expand(y + first * to_, p, U_, R_, to_, count, scale);
-    }
-  }
-
- private:
-  Index from_, to_, R_, packed_ = no_adapter;
-  Word *V_, *U_;
-  T* block_;
 };
+
+/// Those of an AdapterView beside `rows` rows.
+template <class T>
+LoraFactors<T> lora_factors(auto adapter, Index rows, Index rows_per_sample, LoraWay way) {
+  return {{adapter.A, adapter.B, adapter.stride, adapter.count},
+          {adapter.in, adapter.out, adapter.rank, rows, rows_per_sample},
+          way};
+}
 
 template <class T>
 struct Lora {
   using Sum = accumulator_t<T>;
-  static void forward(Context& ctx, Workspace& ws, T* y, T* xa, const T* x, AdapterSet<const T> adapters,
-                      std::span<const Index> which, Sum scale, LoraSizes sizes);
-  /// g (rows, R) = dy B, without the scale. dx may be null.
-  static void backward(Context& ctx, Workspace& ws, T* dx, T* g, const T* dy, AdapterSet<const T> adapters,
-                       std::span<const Index> which, Sum scale, LoraSizes sizes);
+  /// low (rows, R) = x V, rounded; y may be null.
+  static void add(Context& ctx, Workspace& ws, T* y, T* low, const T* x, const LoraFactors<T>& factors,
+                  std::span<const Index> which, Sum scale);
 
  private:
   static void few_rows(T* y, T* xa, const T* x, const T* A, const T* B, Sum scale, Index count, LoraSizes sizes);
@@ -133,39 +128,37 @@ void Lora<T>::few_rows(T* y, T* xa, const T* x, const T* A, const T* B, Sum scal
 }
 
 template <class T>
-void Lora<T>::forward(Context& ctx, Workspace& ws, T* y, T* xa, const T* x, AdapterSet<const T> adapters,
-                      std::span<const Index> which, Sum scale, LoraSizes sizes) {
-  using Low = LowRank<T>;
-  const Index In = sizes.In, Out = sizes.Out, R = sizes.R, words = Low::packed_words(In, Out, R);
+void Lora<T>::add(Context& ctx, Workspace& ws, T* y, T* low, const T* x, const LoraFactors<T>& factors,
+                  std::span<const Index> which, Sum scale) {
+  using Products = Skinny<T>;
+  using Word = typename Products::Word;
+  const AdapterSet<const T>& adapters = factors.adapters;
+  const LoraSizes& sizes = factors.sizes;
+  const Index from = factors.from(), to = factors.to(), R = sizes.R, width = Products::width(R),
+              words = factors.words_of_V() + factors.words_of_U(), block_values = detail::lora_block * width;
+  const bool whole = width == R, few = factors.way == LoraWay::forward && sizes.rows_per_sample < detail::lora_few_rows;
   const Workspace::Scope scope(ws);
-  auto* const packed = ws.take_values<typename Low::Word>(words * ctx.threads());
-  T* const blocks = ws.take_values<T>(Low::block_values(R) * ctx.threads());
+  Word* const packed = ws.take_values<Word>(words * ctx.threads());
+  T* const blocks = ws.take_values<T>(block_values * ctx.threads());
   // Parts of samples, so that one sample alone keeps all threads busy too.
-  ctx.split(sizes.rows, (In + Out) * R, [&](int thread, Index begin, Index end) {
-    Low low(packed + thread * words, blocks + thread * Low::block_values(R), In, Out, R);
-    detail::each_adapted_run(begin, end, sizes.rows_per_sample, which, [&](Index r, Index count, Index k) {
-      if (sizes.rows_per_sample < detail::lora_few_rows)
-        return few_rows(y + r * Out, xa + r * R, x + r * In, adapters.A + k * adapters.stride,
+  ctx.split(sizes.rows, (from + to) * R, [&](int thread, Index begin, Index end) {
+    Word *const V = packed + thread * words, *const U = V + factors.words_of_V();
+    Index last = no_adapter;
+    detail::each_adapted_run(begin, end, sizes.rows_per_sample, which, [&](Index first, Index count, Index k) {
+      if (few)
+        return few_rows(y + first * to, low + first * R, x + first * from, adapters.A + k * adapters.stride,
                         adapters.B + k * adapters.stride, scale, count, sizes);
-      low.forward(adapters, k);
-      low.run(y + r * Out, xa + r * R, x + r * In, count, scale);
-    });
-  });
-}
-
-template <class T>
-void Lora<T>::backward(Context& ctx, Workspace& ws, T* dx, T* g, const T* dy, AdapterSet<const T> adapters,
-                       std::span<const Index> which, Sum scale, LoraSizes sizes) {
-  using Low = LowRank<T>;
-  const Index In = sizes.In, Out = sizes.Out, R = sizes.R, words = Low::packed_words(Out, In, R);
-  const Workspace::Scope scope(ws);
-  auto* const packed = ws.take_values<typename Low::Word>(words * ctx.threads());
-  T* const blocks = ws.take_values<T>(Low::block_values(R) * ctx.threads());
-  ctx.split(sizes.rows, (In + Out) * R, [&](int thread, Index begin, Index end) {
-    Low low(packed + thread * words, blocks + thread * Low::block_values(R), Out, In, R);
-    detail::each_adapted_run(begin, end, sizes.rows_per_sample, which, [&](Index r, Index count, Index k) {
-      low.backward(adapters, k);
-      low.run(dx ? dx + r * In : nullptr, g + r * R, dy + r * Out, count, scale);
+      if (std::exchange(last, k) != k) {
+        factors.pack_V(V, k);
+        if (y) factors.pack_U(U, k);
+      }
+      for (Index r = first; r < first + count; r += detail::lora_block) {
+        const Index some = std::min(detail::lora_block, first + count - r);
+        T* const P = whole ? low + r * R : blocks + thread * block_values;
+        Products::project(P, x + r * from, V, R, from, some);
+        for (Index i = 0; i < some && !whole; ++i) std::copy_n(P + i * width, R, low + (r + i) * R);
+        if (y) Products::expand(y + r * to, P, U, R, to, some, scale);
+      }
     });
   });
 }
@@ -219,31 +212,40 @@ void LoraGradients<T, G>::add(Context& ctx, Workspace& ws, AdapterSet<G> gradien
     }
   });
 }
+
+/// The same for an AdapterView, where it wants gradients.
+template <class T>
+void add_lora_gradients(Context& ctx, Workspace& ws, auto gradients, const T* g, auto xa, auto dy, auto x,
+                        std::span<const Index> which, accumulator_t<T> scale, LoraSizes sizes) {
+  if (gradients.A && gradients.count > 0)
+    LoraGradients<T, value_of<decltype(gradients)>>::add(ctx, ws,
+                                                         {gradients.A, gradients.B, gradients.stride, gradients.count}, g,
+                                                         xa.data, dy.data, x.data, which, scale, sizes);
+}
 }  // namespace kernel
 
 /// ops/lora.hpp's, on all threads. For float, double and bfloat16.
 void lora_forward(Context& ctx, Workspace& ws, auto y /* += */, auto xa, auto x, auto adapter, std::span<const Index> which,
                   double scale)
-  requires detail::one_type<decltype(y), decltype(xa), decltype(x), decltype(adapter)> &&
-           (detail::one_native_type<decltype(x)> || std::is_same_v<value_of<decltype(x)>, bfloat16>)
+  requires detail::one_lora_type<decltype(y), decltype(xa), decltype(x), decltype(adapter)>
 {
   detail::check_contiguous(y, xa, x);
   using W = detail::LoraWidths<adapter.in, adapter.out, adapter.rank, x.width, y.width, xa.width>;
   using T = value_of<decltype(x)>;
   check_rows("lora", x, y, xa);
   const Index rows = detail::lora_rows(x.rows(), which, adapter.count);
-  kernel::Lora<T>::forward(ctx, ws, y.data, xa.data, x.data, {adapter.A, adapter.B, adapter.stride, adapter.count}, which,
-                           static_cast<sum_of<decltype(x)>>(scale), {W::in, W::out, W::rank, x.rows(), rows});
+  static_assert(W::rank == adapter.rank);
+  kernel::Lora<T>::add(ctx, ws, y.data, xa.data, x.data,
+                       kernel::lora_factors<T>(adapter, x.rows(), rows, kernel::LoraWay::forward), which,
+                       static_cast<sum_of<decltype(x)>>(scale));
 }
 
 /// ops/lora.hpp's, on all threads. For float, double and bfloat16, whose adapters' gradients may be of float. x's type holds g =
 /// dy B between the two products, so in bfloat16 it is rounded.
 void lora_backward(Context& ctx, Workspace& ws, auto dx /* += */, auto dadapter /* += */, auto dy, auto x, auto xa,
                    auto adapter, std::span<const Index> which, double scale)
-  requires detail::one_type<decltype(dx), decltype(dy), decltype(x), decltype(xa), decltype(adapter)> &&
-           (detail::one_native_type<decltype(x)> || std::is_same_v<value_of<decltype(x)>, bfloat16>) &&
-           (detail::one_type<decltype(x), decltype(dadapter)> ||
-            std::is_same_v<sum_of<decltype(x)>, value_of<decltype(dadapter)>>)
+  requires detail::one_lora_type<decltype(dx), decltype(dy), decltype(x), decltype(xa), decltype(adapter)> &&
+           detail::are_lora_gradients<decltype(x), decltype(dadapter)>
 {
   detail::check_contiguous(dx, dy, x, xa);
   using W = detail::LoraWidths<adapter.in, adapter.out, adapter.rank, x.width, dy.width, xa.width>;
@@ -252,16 +254,12 @@ void lora_backward(Context& ctx, Workspace& ws, auto dx /* += */, auto dadapter 
   check_rows("lora backward", x, dy, xa);
   const Index rows = detail::lora_rows(x.rows(), which, adapter.count);
   detail::check_lora_gradients(dx, dadapter, x, adapter);
-  const kernel::LoraSizes sizes{W::in, W::out, W::rank, x.rows(), rows};
+  const auto factors = kernel::lora_factors<T>(adapter, x.rows(), rows, kernel::LoraWay::backward);
   const auto factor = static_cast<sum_of<decltype(x)>>(scale);
   const Workspace::Scope scope(ws);
   T* const g = ws.take_values<T>(x.rows() * W::rank);
-  kernel::Lora<T>::backward(ctx, ws, dx.data, g, dy.data, {adapter.A, adapter.B, adapter.stride, adapter.count}, which,
-                            factor, sizes);
-  if (dadapter.A && dadapter.count > 0)
-    kernel::LoraGradients<T, value_of<decltype(dadapter)>>::add(ctx, ws,
-                                                                {dadapter.A, dadapter.B, dadapter.stride, dadapter.count}, g,
-                                                                xa.data, dy.data, x.data, which, factor, sizes);
+  kernel::Lora<T>::add(ctx, ws, dx.data, g, dy.data, factors, which, factor);
+  kernel::add_lora_gradients<T>(ctx, ws, dadapter, g, xa, dy, x, which, factor, factors.sizes);
 }
 
 }  // namespace wu::cpu::inline WU_CPU_TARGET

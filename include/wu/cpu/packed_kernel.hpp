@@ -2,7 +2,7 @@
 // wu::precompiled does not include this file.
 #pragma once
 
-#if defined(__AVX512BF16__)
+#if defined(__AVX512BF16__) && defined(__AVX512VL__)
 #include <immintrin.h>
 #endif
 
@@ -23,9 +23,16 @@ template <class Sum, class Word>
 [[gnu::always_inline]] inline Sum add_product(const Sum& sum, const Word& a, const Word& b) {
   if constexpr (std::is_same_v<Sum, Word>) return sum + a * b;
   else {
-#if defined(__AVX512BF16__)
-    return std::bit_cast<Sum>(
-        _mm512_dpbf16_ps(std::bit_cast<__m512>(sum), std::bit_cast<__m512bh>(a), std::bit_cast<__m512bh>(b)));
+#if defined(__AVX512BF16__) && defined(__AVX512VL__)
+    if constexpr (sizeof(Sum) == sizeof(__m128))
+      return std::bit_cast<Sum>(
+          _mm_dpbf16_ps(std::bit_cast<__m128>(sum), std::bit_cast<__m128bh>(a), std::bit_cast<__m128bh>(b)));
+    else if constexpr (sizeof(Sum) == sizeof(__m256))
+      return std::bit_cast<Sum>(
+          _mm256_dpbf16_ps(std::bit_cast<__m256>(sum), std::bit_cast<__m256bh>(a), std::bit_cast<__m256bh>(b)));
+    else
+      return std::bit_cast<Sum>(
+          _mm512_dpbf16_ps(std::bit_cast<__m512>(sum), std::bit_cast<__m512bh>(a), std::bit_cast<__m512bh>(b)));
 #else
     return sum + std::bit_cast<Sum>(a << 16) * std::bit_cast<Sum>(b << 16) +
            std::bit_cast<Sum>(a & 0xFFFF0000u) * std::bit_cast<Sum>(b & 0xFFFF0000u);

@@ -53,6 +53,9 @@ struct Skinny {
   static void project(T* P /* = */, const T* X, const Word* V, Index R, Index N, Index rows);
   /// Y += scale P U.   P: (rows, width(R))   U: packed
   static void expand(T* Y /* += */, const T* P, const Word* U, Index R, Index N, Index rows, Sum scale);
+  /// The same for some whole panels of Y, sums that lie y_row apart. U: from their first on.
+  static void expand_sums(Sum* Y /* += */, Index y_row, const T* P, const Word* U, Index R, Index panels, Index rows,
+                          Sum scale);
   /// M (width(R), columns), with room for whole registers: rows up_to(panel, columns) sums apart. P: packed, at most most_rows
   /// rows. X: (rows, columns), rows x_row values apart.
   static void reduce(Sum* M /* += */, const Word* P, const T* X, Index x_row, Index R, Index columns, Index rows);

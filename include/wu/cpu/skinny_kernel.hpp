@@ -2,14 +2,11 @@
 // that links wu::precompiled does not include this file.
 #pragma once
 
-#if defined(__AVX512BF16__) && defined(__AVX512VL__)
-#include <immintrin.h>
-#endif
-
 #include <algorithm>
 #include <bit>
 
 #include "wu/cpu/bfloat16.hpp"
+#include "wu/cpu/packed_kernel.hpp"
 #include "wu/cpu/skinny.hpp"
 #include "wu/cpu/target.hpp"
 
@@ -27,25 +24,7 @@ using SkinnyWords = typename Lanes<typename Skinny<T>::Word, W>::type;
 template <class T, Index W>
 [[gnu::always_inline]] inline SkinnySums<T, W> add_words(const SkinnySums<T, W>& sum, const typename Skinny<T>::Word& a,
                                                          const SkinnyWords<T, W>& b) {
-  if constexpr (Skinny<T>::depth == 1) return sum + a * b;
-  else {
-    using Floats = FloatLanes<W>;
-    const WordLanes<W> all = a - WordLanes<W>{};
-#if defined(__AVX512BF16__) && defined(__AVX512VL__)
-    if constexpr (W == 16)
-      return std::bit_cast<Floats>(
-          _mm512_dpbf16_ps(std::bit_cast<__m512>(sum), std::bit_cast<__m512bh>(all), std::bit_cast<__m512bh>(b)));
-    else if constexpr (W == 8)
-      return std::bit_cast<Floats>(
-          _mm256_dpbf16_ps(std::bit_cast<__m256>(sum), std::bit_cast<__m256bh>(all), std::bit_cast<__m256bh>(b)));
-    else
-      return std::bit_cast<Floats>(
-          _mm_dpbf16_ps(std::bit_cast<__m128>(sum), std::bit_cast<__m128bh>(all), std::bit_cast<__m128bh>(b)));
-#else
-    return sum + std::bit_cast<Floats>(all << 16) * std::bit_cast<Floats>(b << 16) +
-           std::bit_cast<Floats>(all & 0xFFFF0000u) * std::bit_cast<Floats>(b & 0xFFFF0000u);
-#endif
-  }
+  return add_product(sum, static_cast<SkinnyWords<T, W>>(a - SkinnyWords<T, W>{}), b);
 }
 
 /// W values as sums, and back, rounded once.
@@ -96,13 +75,23 @@ template <class T>
 void pack_words_transposed(typename Skinny<T>::Word* to, Index width, Index lines, const T* from, Index row, Index columns,
                            Index K) {
   using Word = typename Skinny<T>::Word;
-  constexpr Index depth = Skinny<T>::depth, strip = 16;  // words: about a cache line of every row
+  constexpr Index depth = Skinny<T>::depth;
   const Index filled = Skinny<T>::words(K);
-  for (Index first = 0; first < filled; first += strip) {
-    const Index end = std::min(filled, first + strip);
-    for (Index c = 0; c < columns; ++c)
-      for (Index k = first; k < end; ++k) to[k * width + c] = word_at(from + c * row + k * depth, K - k * depth);
-  }
+  const auto one = [&](Index c, Index k) { to[k * width + c] = word_at(from + c * row + k * depth, K - k * depth); };
+  in_blocks<lanes<typename Skinny<T>::Sum>>(K / depth, [&]<Index W>(Index k) {
+    Index c = 0;
+    if constexpr (2 * W >= lanes<typename Skinny<T>::Sum>)  // W words of W columns
+      for (; c + W <= columns; c += W) {
+        SkinnyWords<T, W> block[W];
+        for (Index i = 0; i < W; ++i) block[i] = load<SkinnyWords<T, W>>(from + (c + i) * row + k * depth);
+        transpose_lanes<W>(block);
+        for (Index i = 0; i < W; ++i) store(to + (k + i) * width + c, block[i]);
+      }
+    for (; c < columns; ++c)
+      for (Index i = 0; i < W; ++i) one(c, k + i);
+  });
+  if (K % depth != 0)
+    for (Index c = 0; c < columns; ++c) one(c, filled - 1);
   for (Index k = 0; k < filled && columns < width; ++k) std::fill_n(to + k * width + columns, width - columns, Word{});
   std::fill_n(to + filled * width, (lines - filled) * width, Word{});
 }
@@ -128,8 +117,8 @@ void project_block(T* p, Index p_row, const T* x, const typename Skinny<T>::Word
 }
 
 /// M rows by one panel of Y, whose rows lie y_row apart. Width: that of P where it is compiled for, 0 where not.
-template <Index M, Index Width, class T>
-void expand_block(T* y, Index y_row, const T* p, const typename Skinny<T>::Word* u, Index any_width,
+template <Index M, Index Width, class T, class Y>
+void expand_block(Y* y, Index y_row, const T* p, const typename Skinny<T>::Word* u, Index any_width,
                   typename Skinny<T>::Sum scale) {
   constexpr Index W = lanes<typename Skinny<T>::Sum>, depth = Skinny<T>::depth, panel = Skinny<T>::panel;
   const Index width = Width > 0 ? Width : any_width;
@@ -144,24 +133,33 @@ void expand_block(T* y, Index y_row, const T* p, const typename Skinny<T>::Word*
   }
   for (Index m = 0; m < M; ++m)
     for (Index i = 0; i < 2; ++i) {
-      T* const at = y + m * y_row + i * W;
+      Y* const at = y + m * y_row + i * W;
       store_sums<W>(at, load_sums<W>(at) + scale * sum[m][i]);
     }
 }
 
-template <Index Width, class T>
-void expand_all(T* y, const T* p, const typename Skinny<T>::Word* u, Index width, Index N, Index rows,
-                typename Skinny<T>::Sum scale) {
-  constexpr Index panel = Skinny<T>::panel;
-  const Index lines = Skinny<T>::words(width);
+template <class T, class Y>
+using ExpandBlock = void (*)(Y*, Index, const T*, const typename Skinny<T>::Word*, Index, typename Skinny<T>::Sum);
+/// The one that is compiled for this width; for another, the one for all.
+template <class T, class Y>
+ExpandBlock<T, Y> expand_block_of(Index width) {
+  switch (width) {
+    case 4: return &expand_block<sum_rows, 4, T, Y>;
+    case 8: return &expand_block<sum_rows, 8, T, Y>;
+    case 16: return &expand_block<sum_rows, 16, T, Y>;
+    case 32: return &expand_block<sum_rows, 32, T, Y>;
+    case 64: return &expand_block<sum_rows, 64, T, Y>;
+    default: return &expand_block<sum_rows, 0, T, Y>;
+  }
+}
+/// Calls f(first row, rows, block) on blocks of rows: whole ones with the kernel of this width, the few that are left with that
+/// for all.
+template <class T, class Y, class F>
+void each_expand_block(Index rows, Index width, const F& f) {
+  const auto whole = expand_block_of<T, Y>(width);
   in_blocks<sum_rows>(rows, [&]<Index M>(Index r) {
-    Index n = 0;
-    for (; n + panel <= N; n += panel) expand_block<M, Width>(y + r * N + n, N, p + r * width, u + n * lines, width, scale);
-    if (n == N) return;
-    T edge[M * panel] = {};  // the columns that are left, in a panel of their own
-    for (Index m = 0; m < M; ++m) std::copy_n(y + (r + m) * N + n, N - n, edge + m * panel);
-    expand_block<M, Width>(static_cast<T*>(edge), panel, p + r * width, u + n * lines, width, scale);
-    for (Index m = 0; m < M; ++m) std::copy_n(edge + m * panel, N - n, y + (r + m) * N + n);
+    if constexpr (M == sum_rows) f(r, M, whole);
+    else f(r, M, &expand_block<M, 0, T, Y>);
   });
 }
 
@@ -174,6 +172,8 @@ void reduce_block(typename Skinny<T>::Sum* m, Index m_row, const typename Skinny
   for (Index j = 0; j < J; ++j) sum[j] = load<SkinnySums<T, W>>(m + j * m_row);
   const auto add = [&](Index r, Index count) __attribute__((always_inline)) {
     const auto b = words_below<W>(x + r * x_row, x_row, count);
+    // The next rows, which the processor does not foresee from reading down columns.
+    for (Index i = 0; i < depth; ++i) __builtin_prefetch(x + (r + i + rows) * x_row, 0, 2);
     for (Index j = 0; j < J; ++j) sum[j] = add_words<T, W>(sum[j], p[r / depth * width + j], b);
   };
   const Index whole = rows / depth * depth;
@@ -225,16 +225,25 @@ void Skinny<T>::project(T* P, const T* X, const Word* V, Index R, Index N, Index
 
 template <class T>
 void Skinny<T>::expand(T* Y, const T* P, const Word* U, Index R, Index N, Index rows, Sum scale) {
+  const Index all = width(R), lines = words(all);
+  detail::each_expand_block<T, T>(rows, all, [&](Index r, Index M, detail::ExpandBlock<T, T> block) {
+    Index n = 0;
+    for (; n + panel <= N; n += panel) block(Y + r * N + n, N, P + r * all, U + n * lines, all, scale);
+    if (n == N) return;
+    T edge[detail::sum_rows * panel] = {};  // the columns that are left, in a panel of their own
+    for (Index m = 0; m < M; ++m) std::copy_n(Y + (r + m) * N + n, N - n, edge + m * panel);
+    block(edge, panel, P + r * all, U + n * lines, all, scale);
+    for (Index m = 0; m < M; ++m) std::copy_n(edge + m * panel, N - n, Y + (r + m) * N + n);
+  });
+}
+
+template <class T>
+void Skinny<T>::expand_sums(Sum* Y, Index y_row, const T* P, const Word* U, Index R, Index panels, Index rows, Sum scale) {
   const Index all = width(R);
-  const auto compiled = [&]<Index Width>() { detail::expand_all<Width>(Y, P, U, all, N, rows, scale); };
-  switch (all) {
-    case 4: return compiled.template operator()<4>();
-    case 8: return compiled.template operator()<8>();
-    case 16: return compiled.template operator()<16>();
-    case 32: return compiled.template operator()<32>();
-    case 64: return compiled.template operator()<64>();
-    default: return compiled.template operator()<0>();
-  }
+  for (Index n = 0; n < panels; ++n, Y += panel, U += panel * words(all))
+    detail::each_expand_block<T, Sum>(rows, all, [&](Index r, Index, detail::ExpandBlock<T, Sum> block) {
+      block(Y + r * y_row, y_row, P + r * all, U, all, scale);
+    });
 }
 
 template <class T>

@@ -8,6 +8,7 @@
 #include "wu/core/describe.hpp"
 #include "wu/ops/linear.hpp"
 #include "wu/ops/lora.hpp"
+#include "wu/ops/lora_linear.hpp"
 
 namespace wu {
 
@@ -89,19 +90,19 @@ struct LoRALinear {
     detail::check_scalars(x, p.weight);
     Saved<T> xa;
     if (adapter.A) xa = ws.take<T, dyn, Rank>(x.rows());
-    linear_forward(ctx, y, x, p.weight, p.bias);
-    if (adapter.A) lora_forward(ctx, ws, y, xa, x, adapter, which, scale);
+    lora_linear_forward(ctx, ws, y, xa, x, p.weight, p.bias, adapter, which, scale);
     return xa;
   }
 
-  /// dx: (rows, In), may be null   dadapter: null A and B if not wanted   dp: null views for a frozen layer.
+  /// dx: (rows, In), may be null   dadapter: an AdapterView of T or of accumulator_t<T>, null A and B if not wanted   dp: null
+  /// views for a frozen layer.
   template <class T>
   static void backward(auto& ctx, Workspace& ws, View<T, dyn, In> dx /* = */, const auto& dp /* += */,
-                       AdapterView<T, In, Out, Rank> dadapter /* += */, View<const T, dyn, Out> dy, View<const T, dyn, In> x,
-                       const Saved<T>& xa, const auto& p, AdapterView<const T, In, Out, Rank> adapter,
-                       std::span<const Index> which, double scale) {
-    linear_backward(ctx, dx, dp.weight, dp.bias, dy, x, p.weight);
-    if (adapter.A) lora_backward(ctx, ws, dx, dadapter, dy, x, xa, adapter, which, scale);
+                       auto dadapter /* += */, View<const T, dyn, Out> dy, View<const T, dyn, In> x, const Saved<T>& xa,
+                       const auto& p, AdapterView<const T, In, Out, Rank> adapter, std::span<const Index> which,
+                       double scale) {
+    const AdapterView<value_of<decltype(dadapter)>, In, Out, Rank> gradients = dadapter;
+    lora_linear_backward(ctx, ws, dx, dp.weight, dp.bias, gradients, dy, x, xa, p.weight, adapter, which, scale);
   }
 };
 

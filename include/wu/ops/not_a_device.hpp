@@ -28,6 +28,8 @@ template <detail::NotADevice C> void linear_backward(C&, auto&&...) { detail::Ex
 template <detail::NotADevice C> void linear_forward(C&, auto&&...) { detail::ExpectDevice<C>(); }
 template <detail::NotADevice C> void lora_backward(C&, auto&&...) { detail::ExpectDevice<C>(); }
 template <detail::NotADevice C> void lora_forward(C&, auto&&...) { detail::ExpectDevice<C>(); }
+template <detail::NotADevice C> void lora_linear_backward(C&, auto&&...) { detail::ExpectDevice<C>(); }
+template <detail::NotADevice C> void lora_linear_forward(C&, auto&&...) { detail::ExpectDevice<C>(); }
 template <detail::NotADevice C> void mean_rows_backward(C&, auto&&...) { detail::ExpectDevice<C>(); }
 template <detail::NotADevice C> void mean_rows_forward(C&, auto&&...) { detail::ExpectDevice<C>(); }
 template <detail::NotADevice C> void modulate_backward(C&, auto&&...) { detail::ExpectDevice<C>(); }

@@ -12,6 +12,7 @@
 #include "wu/ops/layer_norm.hpp"
 #include "wu/ops/linear.hpp"
 #include "wu/ops/lora.hpp"
+#include "wu/ops/lora_linear.hpp"
 #include "wu/ops/losses.hpp"
 #include "wu/ops/modulate.hpp"
 #include "wu/ops/patches.hpp"

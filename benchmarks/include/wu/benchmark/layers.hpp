@@ -58,27 +58,41 @@ void add_linear(Index rows) {
     const auto dy = f.input<T, dyn, Out>(rows);
     const auto x = f.input<T, dyn, In>(rows);
     const auto& p = f.weights<Linear<In, Out>, T>();
-    const auto dp = f.weights<Linear<In, Out>, T>().view();
+    const auto dp = f.weights<Linear<In, Out>, accumulator_t<T>>().view();
     return [=, &f, &p] { Linear<In, Out>::backward(f.ctx, dx, dp, dy, x, p.frozen()); };
   });
 }
 
-template <class T, Index In, Index Out, Index Rank>
+/// Adapters of V for one layer, one after the other.
+template <class V, Index In, Index Out, Index Rank>
+AdapterView<V, In, Out, Rank> adapters(Fixture& f, Index count) {
+  constexpr Index values = Rank * (In + Out);
+  const auto all = f.output<V, dyn, 1>(count * values);
+  return {all.data, all.data + Rank * In, values, count};
+}
+/// Each sample's own adapter.
+template <std::size_t Samples>
+constexpr std::array<Index, Samples> own_adapters() {
+  std::array<Index, Samples> which{};
+  for (std::size_t s = 0; s < Samples; ++s) which[s] = static_cast<Index>(s);
+  return which;
+}
+inline std::string rows_of_samples(Index rows, std::size_t samples) {
+  return samples > 1 ? join("/samples:", samples, "/rows:", rows) : join("/rows:", rows);
+}
+
+/// rows: of all samples together.
+template <class T, Index In, Index Out, Index Rank, std::size_t Samples = 1>
 void add_lora_linear(Index rows) {
   using Layer = LoRALinear<In, Out, Rank>;
-  static constexpr std::array<Index, 1> which{0};
-  const std::string shape = join("lora_linear/", In, "x", Out, "/rank:", Rank, "/rows:", rows);
+  static constexpr auto which = own_adapters<Samples>();
+  const std::string shape = join("lora_linear/", In, "x", Out, "/rank:", Rank, rows_of_samples(rows, Samples));
   const Products work = lora_linear_products(rows, In, Out, Rank);
-  const auto adapter = [](Fixture& f) {
-    constexpr Index values = Rank * (In + Out);
-    const auto all = f.output<T, dyn, 1>(values);
-    return AdapterView<T, In, Out, Rank>{all.data, all.data + Rank * In, values, 1};
-  };
   add<T>(shape, "forward", work.forward(), [=](Fixture& f) {
     const auto y = f.output<T, dyn, Out>(rows);
     const auto x = f.input<T, dyn, In>(rows);
     const auto& p = f.weights<Linear<In, Out>, T>();
-    const auto a = adapter(f);
+    const auto a = adapters<T, In, Out, Rank>(f, Samples);
     return [=, &f, &p] { Layer::template forward<T>(f.ctx, f.ws, y, x, p.frozen(), a, which, 1.0); };
   });
   add<T>(shape, "backward", work.backward(), [=](Fixture& f) {
@@ -87,9 +101,10 @@ void add_lora_linear(Index rows) {
     const auto dy = f.input<T, dyn, Out>(rows);
     const auto x = f.input<T, dyn, In>(rows);
     const auto& p = f.weights<Linear<In, Out>, T>();
-    const auto a = adapter(f), da = adapter(f);
+    const auto a = adapters<T, In, Out, Rank>(f, Samples);
+    const auto da = adapters<accumulator_t<T>, In, Out, Rank>(f, Samples);
     const auto saved = Layer::template forward<T>(f.ctx, f.ws, y, x, p.frozen(), a, which, 1.0);
-    const typename Layer::template Parameters<T> frozen;
+    const typename Layer::template Parameters<accumulator_t<T>> frozen;
     return
         [=, &f, &p] { Layer::template backward<T>(f.ctx, f.ws, dx, frozen, da, dy, x, saved, p.frozen(), a, which, 1.0); };
   });
