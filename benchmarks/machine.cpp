@@ -21,13 +21,13 @@ void add_peak(const std::string& name, Work work) {
 
 template <class T>
 void add_products() {
-  add_peak<T, EigenProduct<T>>("machine/eigen_product", {EigenProduct<T>::operations, 0});
+  add_peak<T, PackedPeak<T>>("machine/packed_product", {PackedPeak<T>::operations, 0});
   add_peak<T, LinearProduct<T>>("machine/linear_product", {LinearProduct<T>::operations, 0});
 }
 
 WU_BENCHMARK(add_products<float>());
 WU_BENCHMARK(add_products<double>());
-WU_BENCHMARK(add_peak<bfloat16, PairPeak>("machine/packed_product", {PairPeak::operations, 0}));
+WU_BENCHMARK(add_products<bfloat16>());
 WU_BENCHMARK(add_peak<float, MemoryCopy>("machine/copy", {0, MemoryCopy::bytes}));
 
 }  // namespace

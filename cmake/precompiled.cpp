@@ -4,5 +4,6 @@
 namespace wu::cpu::inline WU_CPU_TARGET {
 WU_CPU_INSTANCES(, float)
 WU_CPU_INSTANCES(, double)
-WU_CPU_BFLOAT16_INSTANCES()
+WU_CPU_INSTANCES(, bfloat16)
+WU_CPU_OTHER_INSTANCES()
 }  // namespace wu::cpu::inline WU_CPU_TARGET

@@ -1,4 +1,4 @@
-// The one file that names Eigen: the products of cpu/matrix.hpp and the functions of cpu/vector_math.hpp. A program that links
+// The one file that names Eigen: the functions of cpu/vector_math.hpp. A program that links
 // wu::precompiled does not include it.
 #pragma once
 
@@ -8,7 +8,6 @@
 #include <atomic>
 
 #include "wu/core/error.hpp"
-#include "wu/cpu/matrix.hpp"
 #include "wu/cpu/target.hpp"
 #include "wu/cpu/vector_math.hpp"
 #include "wu/ops/activations.hpp"
@@ -36,15 +35,6 @@ inline void check_eigen_alignment() {
 }
 
 template <class T>
-using RowMajor = Eigen::Matrix<std::remove_const_t<T>, Eigen::Dynamic, Eigen::Dynamic, Eigen::RowMajor>;
-
-template <class T>
-auto eigen_matrix(Spaced<T> rows, Index count, Index columns) {
-  using M = std::conditional_t<std::is_const_v<T>, const RowMajor<T>, RowMajor<T>>;
-  return Eigen::Map<M, 0, Eigen::OuterStride<>>(rows.data, count, columns, Eigen::OuterStride<>(rows.stride));
-}
-
-template <class T>
 auto eigen_array(T* data, Index count) {
   using Array = Eigen::Array<std::remove_const_t<T>, Eigen::Dynamic, 1>;
   return Eigen::Map<std::conditional_t<std::is_const_v<T>, const Array, Array>>(data, count);
@@ -63,23 +53,6 @@ void eigen_blocks(Index count, const Block& block) {
 }  // namespace detail
 
 namespace kernel {
-
-template <class T>
-void Matrix<T>::times_transposed(Spaced<T> C, T factor, Spaced<const T> A, Spaced<const T> B, Index M, Index N, Index K) {
-  detail::check_eigen_alignment();
-  detail::eigen_matrix(C, M, N).noalias() =
-      factor * detail::eigen_matrix(A, M, K) * detail::eigen_matrix(B, N, K).transpose();
-}
-template <class T>
-void Matrix<T>::times(Spaced<T> C, Spaced<const T> A, Spaced<const T> B, Index M, Index N, Index K) {
-  detail::check_eigen_alignment();
-  detail::eigen_matrix(C, M, N).noalias() = detail::eigen_matrix(A, M, K) * detail::eigen_matrix(B, K, N);
-}
-template <class T>
-void Matrix<T>::add_transposed_times(Spaced<T> C, Spaced<const T> A, Spaced<const T> B, Index M, Index N, Index K) {
-  detail::check_eigen_alignment();
-  detail::eigen_matrix(C, M, N).noalias() += detail::eigen_matrix(A, K, M).transpose() * detail::eigen_matrix(B, K, N);
-}
 
 template <class T>
 void VectorMath<T>::exp(T* y, const T* x, T shift, Index count) {

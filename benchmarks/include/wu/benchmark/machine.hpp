@@ -13,7 +13,6 @@
 
 #include "wu/core/buffer.hpp"
 #include "wu/cpu/linear.hpp"
-#include "wu/cpu/matrix.hpp"
 #include "wu/cpu/packed_product.hpp"
 
 namespace wu::bench {
@@ -23,23 +22,6 @@ inline std::vector<int> thread_counts() {
   const int all = static_cast<int>(std::thread::hardware_concurrency());
   return all > 1 ? std::vector{1, all} : std::vector{1};
 }
-
-/// Eigen's c = a b of square matrices, rows split over the context's threads.               2 n^3 operations
-template <class T>
-struct EigenProduct {
-  static constexpr Index n = 1024;
-  static constexpr double operations = 2.0 * n * n * n;
-  Buffer<T> a{n * n}, b{n * n}, c{n * n};
-  EigenProduct() {
-    std::ranges::fill(a.span(), T(0.5));
-    std::ranges::fill(b.span(), T(0.25));
-  }
-  void operator()(cpu::Context& ctx) {
-    ctx.split(n, n * n, [&](int, Index begin, Index end) {
-      cpu::kernel::Matrix<T>::times({c.data() + begin * n, n}, {a.data() + begin * n, n}, {b.data(), n}, end - begin, n, n);
-    });
-  }
-};
 
 /// wu's own, dx = dy W of a linear layer.                                                    2 rows n^2 operations
 template <class T>
@@ -53,28 +35,30 @@ struct LinearProduct {
   }
   void operator()(cpu::Context& ctx) {
     const View<const T, dyn, n> g(dy.data(), rows), x = g;
-    linear_backward(ctx, View<T, dyn, n>(dx.data(), rows), View<T, n, n>(), View<T, n>(), g, x,
+    linear_backward(ctx, View<T, dyn, n>(dx.data(), rows), View<accumulator_t<T>, n, n>(), View<accumulator_t<T>, n>(), g, x,
                     View<const T, n, n>(W.data()));
   }
 };
 
-/// wu's own product of bfloat16, summed in float: packed operands that stay in the caches, `repeats` times split over the threads.
-struct PairPeak {
-  using Product = cpu::kernel::PackedProduct<bfloat16>;
-  static constexpr Index rows = Product::up_to(Product::rows, 96), columns = 1024, K = 1024, repeats = 16;
+/// wu's own product of packed operands that stay in the caches, `repeats` times split over the threads.
+template <class T>
+struct PackedPeak {
+  using Product = cpu::kernel::PackedProduct<T>;
+  static constexpr Index rows = Product::up_to(Product::rows, 96), columns = 512, K = 512 * Product::depth, repeats = 32;
   static constexpr double operations = 2.0 * rows * columns * K * repeats;
   /// One thread's own.
   struct Operands {
-    Buffer<Product::Word> a{Product::packed_rows(rows, K)}, b{Product::packed_columns(columns, K)};
-    Buffer<float> c{rows * columns};
+    Buffer<typename Product::Word> a{Product::packed_rows(rows, K)}, b{Product::packed_columns(columns, K)};
+    Buffer<typename Product::Sum> c{rows * columns};
+    Operands() {
+      const std::vector<T> halves(static_cast<std::size_t>(columns * K), T(0.5));
+      Product::pack_rows(a.data(), halves.data(), K, rows, K);
+      Product::pack_columns(b.data(), halves.data(), columns, columns, K);
+    }
   };
   std::vector<Operands> operands;
   void operator()(cpu::Context& ctx) {
-    while (std::ssize(operands) < ctx.threads()) {
-      operands.emplace_back();
-      std::ranges::fill(operands.back().a.span(), 0x3F003F00u);  // twice 0.5
-      std::ranges::fill(operands.back().b.span(), 0x3E803E80u);  // twice 0.25
-    }
+    while (std::ssize(operands) < ctx.threads()) operands.emplace_back();
     ctx.split(repeats, rows * columns * K, [&](int thread, Index begin, Index end) {
       Operands& own = operands[static_cast<std::size_t>(thread)];
       for (Index repeat = begin; repeat < end; ++repeat)
@@ -109,25 +93,17 @@ double best_seconds(int threads, Work& work) {
   return best;
 }
 
-/// Operations per second of the faster of the two products in T; for bfloat16, of its own product.
+/// Operations per second of the faster of the two products in T.
 template <class T>
 double matrix_peak(int threads) {
   static std::map<int, double> known;
   double& peak = known[threads];
-  if constexpr (std::is_same_v<T, bfloat16>) {
-    if (peak == 0) {
-      PairPeak own;
-      peak = PairPeak::operations / best_seconds(threads, own);
-    }
-    return peak;
-  } else {
-    if (peak == 0) {
-      EigenProduct<T> eigen;
-      LinearProduct<T> own;
-      peak = std::max(eigen.operations / best_seconds(threads, eigen), own.operations / best_seconds(threads, own));
-    }
-    return peak;
+  if (peak == 0) {
+    PackedPeak<T> packed;
+    LinearProduct<T> linear;
+    peak = std::max(packed.operations / best_seconds(threads, packed), linear.operations / best_seconds(threads, linear));
   }
+  return peak;
 }
 
 /// Bytes per second of the copy, those read and those written both counted.
