@@ -15,11 +15,6 @@ using Wide =
     Generator<Tokenizer<16, 128>::of<Shape>, Width<512>, HeadWidth<64>, Blocks<2>, JoinedRanks<4>, ConditionWidth<512>>;
 static_assert(Wide::h == 24 && Wide::positions == 768);
 
-/// For bfloat16, which the reference loops answer.
-using SmallShape = AdaptedLayers<2, Adapted<"mlp.up", 32, 64>, Adapted<"mlp.down", 64, 32>>;
-using Tiny =
-    Generator<Tokenizer<4, 32>::of<SmallShape>, Width<32>, HeadWidth<16>, Blocks<1>, JoinedRanks<2>, ConditionWidth<32>>;
-
 /// forward: the tables -> the rows and, for backward, their sum before the norm.    backward: drows, the sum; it adds to the
 /// tables' gradients
 template <class T, class Model>
@@ -128,7 +123,7 @@ WU_BENCHMARK(add_tokens<float, Wide::Tokens>("flat"));
 WU_BENCHMARK(add_tokens<float, Tokenizer<16, 128, Layout::rank_anchored>::of<Shape>>("rank_anchored"));
 WU_BENCHMARK(add_generator_block<float, Wide>("Wide", 128));
 WU_BENCHMARK_GENERATOR(Wide, 128);
-WU_BENCHMARK(add_generator<bfloat16, Tiny>("Tiny", 8));
+WU_BENCHMARK(add_generator<bfloat16, Wide>("Wide", 128));
 WU_BENCHMARK_FILE(Wide);
 
 }  // namespace

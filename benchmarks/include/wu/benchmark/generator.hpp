@@ -40,7 +40,7 @@ void add_generator(const std::string& name, Index condition_length) {
     const Condition u = f.input<T, dyn, dyn, Model::input>(1, condition_length);
     const auto du = f.output<T, dyn, dyn, Model::input>(1, condition_length);
     const auto& p = f.weights<Model, T>();
-    const auto dp = f.weights<Model, T>().view();
+    const auto dp = f.weights<Model, accumulator_t<T>>().view();
     const auto saved =
         std::make_shared<typename Model::template Saved<T>>(Model::template forward<T>(f.ctx, f.ws, tokens, u, p.frozen()));
     return [=, &f, &p] { Model::template backward<T>(f.ctx, f.ws, du, dp, dtokens, *saved, p.frozen()); };
