@@ -175,7 +175,7 @@ void add_encoder_block(Index length) {
     const auto saved = Layer::template forward<T>(f.ctx, f.ws, y, x, p.frozen(), 1);
     return [=, &f, &p] {
       copy(f.ctx, dx, dy);
-      Layer::template backward<T>(f.ctx, f.ws, dx, dp, saved, p.frozen());
+      Layer::template backward<T>(f.ctx, f.ws, dx, dp, saved, p.frozen(), 1);
     };
   });
 }
