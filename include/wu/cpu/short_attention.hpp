@@ -18,6 +18,7 @@
 #include "wu/cpu/attention_operands.hpp"
 #include "wu/cpu/context.hpp"
 #include "wu/cpu/exp.hpp"
+#include "wu/cpu/packed_kernel.hpp"
 #include "wu/cpu/packed_product.hpp"
 #include "wu/cpu/target.hpp"
 
