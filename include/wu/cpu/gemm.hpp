@@ -127,7 +127,7 @@ struct Gemm {
   static void rows(Word* scratch, const Word* packed_B, const Problem& problem, const Block& block, Index begin, Index end,
                    Index first_panel, Index last_panel, bool sum_rows);
   static void add_row_sums(Sum* sums, const Word* packed, Index M, Index K);
-  static void finish_row(const Part& part, Index row, Index skip, Sum* sums, Index count);
+  static void finish_row(const Part& part, Index row, Index skip, const Sum* sums, Index count);
 };
 
 }  // namespace wu::cpu::inline WU_CPU_TARGET::kernel

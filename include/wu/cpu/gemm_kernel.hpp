@@ -1,12 +1,22 @@
 // The product of cpu/gemm.hpp. A program that links wu::precompiled does not include this file.
 #pragma once
 
+#include "wu/cpu/exp.hpp"
 #include "wu/cpu/gemm.hpp"
 #include "wu/cpu/library_product.hpp"
 #include "wu/cpu/target.hpp"
-#include "wu/cpu/vector_math.hpp"
 
-namespace wu::cpu::inline WU_CPU_TARGET::kernel {
+namespace wu::cpu::inline WU_CPU_TARGET {
+
+namespace detail {
+/// 1 / (1 + exp(-x))
+template <class S, Index W>
+[[gnu::always_inline]] inline typename Lanes<S, W>::type logistic(const typename Lanes<S, W>::type& x) {
+  return 1 / (1 + exp_lanes<S, W>(-x));
+}
+}  // namespace detail
+
+namespace kernel {
 
 template <class T>
 void Gemm<T>::multiply(Context& ctx, const Problem& problem) {
@@ -138,49 +148,29 @@ void Gemm<T>::add_row_sums(Sum* sums, const Word* packed, Index M, Index K) {
   }
 }
 
-/// The sums of columns part.first + skip .. + count-1.
+/// The sums of columns part.first + skip .. + count-1, in one pass.
 template <class T>
-void Gemm<T>::finish_row(const Part& part, Index row, Index skip, Sum* sums, Index count) {
+void Gemm<T>::finish_row(const Part& part, Index row, Index skip, const Sum* sums, Index count) {
   const GemmFinish<T>& finish = part.output->finish;
   const Index column = part.first + skip, at = row * finish.y_row + column;
-  if (finish.add_to) {
-    Sum* const to = finish.add_to + at;
-    for (Index n = 0; n < count; ++n) to[n] += sums[n];
-    return;
-  }
-  const auto add_wide = [=](const T* values) {
-    detail::in_blocks<detail::lanes<Sum>>(count, [=]<Index W>(Index n) {
-      using V = typename detail::Lanes<Sum, W>::type;
-      detail::store(sums + n, static_cast<V>(detail::load<V>(sums + n) + detail::load_wide<W>(values + n)));
-    });
-  };
-  if (finish.bias) add_wide(finish.bias + column);
-  if (finish.residual) add_wide(finish.residual + at);
-  // Activations are taken of whole registers on their boundary, so that no value's last bits depend on what lies beside it.
-  constexpr Index few = 8 * Product::columns;
-  alignas(64) Sum wide[few];
-  const auto in_parts = [&](const T* values, auto&& of_part) {
-    for (Index n = 0; n < count; n += few) {
-      const Index some = std::min(few, count - n), whole = Product::up_to(Product::columns, some);
-      if constexpr (std::is_same_v<T, Sum>) std::copy_n(values + n, some, wide);
-      else detail::widen(wide, values + n, some);
-      std::fill(wide + some, wide + whole, Sum(0));
-      of_part(n, some, whole);
+  detail::in_blocks<detail::lanes<Sum>>(count, [&]<Index W>(Index n) {
+    using V = typename detail::Lanes<Sum, W>::type;
+    V value = detail::load<V>(sums + n);
+    if (finish.add_to)
+      return detail::store(finish.add_to + at + n, static_cast<V>(detail::load<V>(finish.add_to + at + n) + value));
+    if (finish.bias) value += detail::load_wide<W>(finish.bias + column + n);
+    if (finish.residual) value += detail::load_wide<W>(finish.residual + at + n);
+    if (finish.slope_at) {
+      const V x = detail::load_wide<W>(finish.slope_at + at + n), share = detail::logistic<Sum, W>(x);
+      value *= share * (1 + x * (1 - share));
     }
-  };
-  if (finish.slope_at)
-    in_parts(finish.slope_at + at,
-             [&](Index n, Index, Index whole) { VectorMath<Sum>::silu_backward(sums + n, sums + n, wide, whole); });
-  const auto write = [](T* to, const Sum* from, Index values) {
-    if constexpr (std::is_same_v<T, Sum>) std::copy_n(from, values, to);
-    else detail::narrow(to, from, values);
-  };
-  write(finish.y + at, sums, count);
-  if (finish.activated)  // of the rounded values, which are what backward sees
-    in_parts(finish.y + at, [&](Index n, Index some, Index whole) {
-      VectorMath<Sum>::silu(wide, wide, whole);
-      write(finish.activated + at + n, wide, some);
-    });
+    detail::store_narrow<W>(finish.y + at + n, value);
+    if (!finish.activated) return;
+    value = detail::load_wide<W>(finish.y + at + n);  // as rounded, which is what backward sees
+    detail::store_narrow<W>(finish.activated + at + n, static_cast<V>(value * detail::logistic<Sum, W>(value)));
+  });
 }
 
-}  // namespace wu::cpu::inline WU_CPU_TARGET::kernel
+}  // namespace kernel
+
+}  // namespace wu::cpu::inline WU_CPU_TARGET

@@ -113,8 +113,11 @@ template <class Product, Index Width, Index Some, bool Whole, class T>
   // A block narrower than a register is transposed as a whole one, of which only some lanes are kept.
   Words block[W];
   for (Index r = 0; r < W; ++r) {
-    if constexpr (Whole) block[r] = r < Some ? load<Words>(from + r * row) : Words{};
-    else {
+    if constexpr (Whole) {
+      block[r] = r < Some ? load<Words>(from + r * row) : Words{};
+      if (r < Some)
+        __builtin_prefetch(from + r * row + 4 * W * D);  // too many streams for the processor to follow by itself
+    } else {
       T some[static_cast<std::size_t>(W * D)] = {};
       if (r < Some && r < count) std::copy_n(from + r * row, std::min(left, W * D), some);
       block[r] = load<Words>(static_cast<const T*>(some));
