@@ -188,9 +188,12 @@ BOOST_AUTO_TEST_CASE(context_splits_only_what_is_worth_it) {
   };
   BOOST_CHECK_EQUAL(parts(0, 1 << 20), 0);
   BOOST_CHECK_EQUAL(parts(100, 1), 1);
-  BOOST_CHECK_EQUAL(parts(16383, 1), 1);
-  BOOST_CHECK_EQUAL(parts(16384, 1), 2);
-  BOOST_CHECK_EQUAL(parts(2, 8192), 2);
+  BOOST_CHECK_EQUAL(parts(32767, 1), 1);
+  BOOST_CHECK_EQUAL(parts(32768, 1), 2);
+  BOOST_CHECK_EQUAL(parts(2, 16384), 2);
+  BOOST_CHECK_EQUAL(parts(2, wu::cpu::product_work(16384)),
+                    1);  // a multiply-add of a product is a fraction of a value's loop
+  BOOST_CHECK_EQUAL(parts(2, wu::cpu::product_work(4 * 16384)), 2);
 }
 
 BOOST_AUTO_TEST_CASE(context_has_a_thread_however_it_is_made) {
@@ -202,8 +205,8 @@ BOOST_AUTO_TEST_CASE(context_has_a_thread_however_it_is_made) {
   Context from({.threads = 3});
   Context to(std::move(from));  // it moves, its pool stays where it was
   std::atomic<Index> values = 0;
-  to.split(20000, 1, [&](int, Index begin, Index end) { values += end - begin; });
-  BOOST_CHECK_EQUAL(values, 20000);
+  to.split(40000, 1, [&](int, Index begin, Index end) { values += end - begin; });
+  BOOST_CHECK_EQUAL(values, 40000);
 }
 
 BOOST_AUTO_TEST_CASE(context_scratch_grows_and_stays) {

@@ -27,6 +27,9 @@ template <class X, class... Sums>
 inline constexpr bool summed_as = (std::is_same_v<value_of<Sums>, sum_of<X>> && ...);
 }  // namespace detail
 
+/// What so many multiply-adds of a matrix product weigh in Context::split.
+constexpr Index product_work(Index multiply_adds) { return multiply_adds < 4 ? 1 : multiply_adds / 4; }
+
 /// How a Context is made.
 struct Options {
   int threads = 0;  ///< 0: as many as the machine has
@@ -40,10 +43,13 @@ class Context : public reference {
   /// How many threads work, the caller's included.
   int threads() const { return threads_->count(); }
 
-  /// work(thread, begin, end) over 0..n-1 on all threads. With less than `grain` values of work in all, on the caller alone.
+  /// work(thread, begin, end) over 0..n-1 on all threads; on the caller alone where that is no slower. work_per_item: how many
+  /// values of a simple loop (y += x) take as long as one item does.
   template <class Work>
   void split(Index n, Index work_per_item, Work&& work) {
-    constexpr Index grain = 16384;
+    // About 2.5 microseconds of work. Starting and joining two threads takes 0.5, and as much again goes for the values that lie
+    // in the other core's cache.
+    constexpr Index grain = 32768;
     if (n * work_per_item < grain) {
       if (n > 0) work(0, Index{0}, n);
     } else threads_->split(n, work);

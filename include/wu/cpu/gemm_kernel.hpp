@@ -41,14 +41,14 @@ void Gemm<T>::multiply(Context& ctx, const Problem& problem) {
     const bool first = block.parts[0].output == &problem.outputs[0] && block.parts[0].first == 0;
     const Index panels = block.width / Product::columns, M = problem.M;
     if (M < 2 * Product::rows * ctx.threads()) {  // too few rows to share out: each thread takes some of the columns
-      ctx.split(panels, (M + 8) * K * Product::columns, [&](int thread, Index begin, Index end) {
+      ctx.split(panels, product_work((M + 8) * K * Product::columns), [&](int thread, Index begin, Index end) {
         pack_B(packed_B, problem, block, begin, end);
         rows(scratch(thread), packed_B, problem, block, 0, M, begin, end, first && begin == 0);
       });
     } else {
-      ctx.split(panels, 8 * K * Product::columns,
+      ctx.split(panels, product_work(8 * K * Product::columns),
                 [&](int, Index begin, Index end) { pack_B(packed_B, problem, block, begin, end); });
-      ctx.split(M, K * block.width, [&](int thread, Index begin, Index end) {
+      ctx.split(M, product_work(K * block.width), [&](int thread, Index begin, Index end) {
         rows(scratch(thread), packed_B, problem, block, begin, end, 0, panels, first);
       });
     }

@@ -72,8 +72,7 @@ class Threads {
     }
     wake_.notify_all();
     attempt(0);
-    for (int spin = 0; spin < spins && pending_.load(std::memory_order_acquire) > 0; ++spin) pause();
-    if (pending_.load(std::memory_order_acquire) > 0) {
+    if (!soon([this] { return pending_.load(std::memory_order_acquire) == 0; })) {
       std::unique_lock lock(mutex_);
       done_.wait(lock, [this] { return pending_.load(std::memory_order_acquire) == 0; });
     }
@@ -83,8 +82,7 @@ class Threads {
   void serve(int thread) {
     unsigned seen = 0;
     for (;;) {
-      for (int spin = 0; spin < spins && generation_.load(std::memory_order_acquire) == seen; ++spin) pause();
-      if (generation_.load(std::memory_order_acquire) == seen) {
+      if (!soon([&] { return generation_.load(std::memory_order_acquire) != seen; })) {
         std::unique_lock lock(mutex_);
         wake_.wait(lock, [&] { return generation_.load(std::memory_order_acquire) != seen; });
       }
@@ -113,9 +111,18 @@ class Threads {
 #endif
   }
 
-  // A worker looks for work for some tens of microseconds before it sleeps: shorter than a wake-up, long enough to bridge
-  // the gap between two operations of one step.
-  static constexpr int spins = 2000;
+  /// Whether ready() within some hundreds of microseconds: first without a pause in looking, then giving way to whoever else wants
+  /// the processor. A wake-up from sleep costs about 20 microseconds where the processor is free and far more where it is
+  /// not; this bridges what a step does on one thread between two operations on all.
+  template <class Ready>
+  static bool soon(const Ready& ready) {
+    for (int spin = 0; spin < spins; ++spin, pause())
+      if (ready()) return true;
+    for (int turn = 0; turn < turns; ++turn, std::this_thread::yield())
+      if (ready()) return true;
+    return ready();
+  }
+  static constexpr int spins = 2000, turns = 1000;
 
   std::vector<std::thread> workers_;
   std::mutex mutex_;
