@@ -133,6 +133,53 @@ BOOST_AUTO_TEST_CASE(bfloat16_on_the_cpu_rounds_like_the_reference) {
   check<20, Released, bfloat16>(fast, 2, 0x1p-5);
 }
 
+BOOST_AUTO_TEST_CASE(a_prefix_spares_its_work_and_gives_the_same_tokens) {
+  cpu::Context ctx({.threads = 2});
+  Problem<Paper, double> problem(3);
+  const auto p = problem.weights.frozen();
+  Workspace ws;
+  Paper::forward<double>(ctx, ws, problem.expected.view(), problem.input(), p);
+  const auto prefix = Paper::prefix<double>(ctx, ws, p);
+  for (int call = 0; call < 2; ++call) {  // it is not used up
+    std::ranges::fill(problem.tokens.span(), std::numeric_limits<double>::quiet_NaN());
+    Paper::forward<double>(ctx, ws, problem.tokens.view(), problem.input(), prefix, p);
+    BOOST_CHECK(std::ranges::equal(problem.tokens.span(), problem.expected.span()));
+  }
+  double first = 0, last = 0;
+  const auto progress = [&](double share) { first = first > 0 ? first : share, last = share; };
+  std::ranges::fill(problem.tokens.span(), std::numeric_limits<double>::quiet_NaN());
+  generate_tokens<Paper, double, 41>(ctx, ws, problem.tokens.view(), problem.input(), prefix, p, progress);
+  for (Index k = 0; k < problem.expected.size(); ++k) BOOST_REQUIRE_SMALL(problem.tokens[k] - problem.expected[k], 1e-12);
+  BOOST_CHECK_GE(first, Paper::prefix_operations() / Paper::operations(3, length).total());
+  BOOST_CHECK_CLOSE(last, 1.0, 1e-9);
+}
+
+BOOST_AUTO_TEST_CASE(what_forward_does_in_front_of_the_first_cross_attention_is_the_prefix) {
+  // With another prefix there are other tokens: it is read, and not computed again.
+  reference ctx;
+  Problem<Released, double> problem(1);
+  const auto p = problem.weights.frozen();
+  Workspace ws;
+  const auto prefix = Released::prefix<double>(ctx, ws, p);
+  Released::forward<double>(ctx, ws, problem.expected.view(), problem.input(), prefix, p);
+  const Released::Prefix<double> zeros{Tensor<double, dyn, Released::C>(Released::positions)};
+  Released::forward<double>(ctx, ws, problem.tokens.view(), problem.input(), zeros, p);
+  BOOST_CHECK(!std::ranges::equal(problem.tokens.span(), problem.expected.span()));
+  generate_tokens<Released, double>(ctx, ws, problem.tokens.view(), problem.input(), zeros, p);
+  BOOST_CHECK(!std::ranges::equal(problem.tokens.span(), problem.expected.span()));
+}
+
+BOOST_AUTO_TEST_CASE(keys_made_once_for_a_block_are_those_made_for_every_slab) {
+  cpu::Context ctx({.threads = 2});
+  Problem<Released, float> problem(2);
+  Workspace ws;
+  generate_tokens<Released, float, 7, CrossKeys::once_per_slab>(ctx, ws, problem.expected.view(), problem.input(),
+                                                                problem.weights.frozen());
+  generate_tokens<Released, float, 7, CrossKeys::once_per_block>(ctx, ws, problem.tokens.view(), problem.input(),
+                                                                 problem.weights.frozen());
+  BOOST_CHECK(std::ranges::equal(problem.tokens.span(), problem.expected.span()));
+}
+
 BOOST_AUTO_TEST_CASE(a_batch_of_another_size_is_refused) {
   Problem<Released, float> problem(2);
   Workspace ws;

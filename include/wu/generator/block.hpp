@@ -151,39 +151,28 @@ struct GeneratorBlock<BlockOrder<Attentions...>, G, C, HeadWidth> {
     if (x.rows() != y.rows() && x.rows() != G::size)
       throw ShapeError(
           message("generator block: expected ", y.rows(), " rows or one sample's ", G::size, ", found ", x.rows()));
-    const bool one = x.rows() != y.rows();
     Saved<T> s;
-    // Each part is given its norm's output where its own will be: it reads the one before it writes the other.
-    auto norm = [&](std::size_t k, View<T, dyn, C> normed) {
-      s.x[k] = x;
-      s.inv_rms[k] = ws.take<accumulator_t<T>, dyn>(x.rows());
-      rms_norm_forward(ctx, normed, s.inv_rms[k], x, p.norm[k].weight);
-      return as_const(normed);
-    };
-    auto self = [&]<std::size_t K>(std::integral_constant<std::size_t, K>) {
-      const auto next = ws.take<T, dyn, C>(x.rows());
-      const auto normed = norm(K, next);
-      const auto& rotary = std::get<K>(shared.rotary);
-      s.self[K] = Cross::template forward<T>(ctx, ws, next, normed, normed, p.self[K], rotary, rotary,
-                                             (one ? shared.rows_of_one : shared.rows)[K], x);
-      x = next;
-    };
-    [&]<std::size_t... K>(std::index_sequence<K...>) {
-      (self(std::integral_constant<std::size_t, K>{}), ...);
-    }(std::make_index_sequence<self_count>{});
-    if (one) {
-      const auto copies = ws.take<T, dyn, C>(y.rows());
-      broadcast_rows_forward(ctx, copies, x);
-      x = copies;
-    }
-    const auto next = ws.take<T, dyn, C>(x.rows());
-    const auto normed = norm(self_count, next);
-    s.cross =
-        Cross::template forward<T>(ctx, ws, next, normed, u, p.cross, shared.cross_q, shared.cross_k, shared.cross_rows, x);
-    x = next;
-    const auto last = norm(self_count + 1, y.data ? y : ws.take<T, dyn, C>(x.rows()));
-    s.hidden = Hidden::template forward<T>(ctx, ws, y, last, p.feed_forward, x);
+    const bool one = x.rows() != y.rows();
+    x = self_attentions(ctx, ws, s, x, p, shared, one ? shared.rows_of_one : shared.rows);
+    others(ctx, ws, s, y, x, u, p, shared);
     return s;
+  }
+
+  /// The part of forward that does not read the condition, for one sample: y, x (grid, C). Nothing is kept.
+  template <class T>
+  static void forward_self_attentions(auto& ctx, Workspace& ws, View<T, dyn, C> y, View<const T, dyn, C> x,
+                                      const Parameters<const T>& p, const auto& shared) {
+    const Workspace::Scope scope(ws);
+    Saved<T> s;
+    copy(ctx, y, self_attentions(ctx, ws, s, x, p, shared, shared.rows_of_one));
+  }
+  /// What is left of forward then: x is forward_self_attentions' y. Nothing is kept.
+  template <class T>
+  static void forward_others(auto& ctx, Workspace& ws, View<T, dyn, C> y, View<const T, dyn, C> x, View<const T, dyn, C> u,
+                             const Parameters<const T>& p, const auto& shared) {
+    const Workspace::Scope scope(ws);
+    Saved<T> s;
+    others(ctx, ws, s, y, x, u, p, shared);
   }
 
   /// dx comes in as the gradient of y and goes out as the gradient of x, in its first rows where x was one sample; du is added to.
@@ -228,6 +217,51 @@ struct GeneratorBlock<BlockOrder<Attentions...>, G, C, HeadWidth> {
     [&]<std::size_t... K>(std::index_sequence<K...>) {
       (self(std::integral_constant<std::size_t, self_count - 1 - K>{}), ...);
     }(std::make_index_sequence<self_count>{});
+  }
+
+ private:
+  /// Each part of forward is given its norm's output where its own will be: it reads the one before it writes the other.
+  template <class T>
+  static View<const T, dyn, C> norm(auto& ctx, Workspace& ws, Saved<T>& s, std::size_t k, View<T, dyn, C> normed,
+                                    View<const T, dyn, C> x, const Parameters<const T>& p) {
+    s.x[k] = x;
+    s.inv_rms[k] = ws.take<accumulator_t<T>, dyn>(x.rows());
+    rms_norm_forward(ctx, normed, s.inv_rms[k], x, p.norm[k].weight);
+    return normed;
+  }
+  /// Up to the cross attention; gives what comes out.
+  template <class T>
+  static View<const T, dyn, C> self_attentions(auto& ctx, Workspace& ws, Saved<T>& s, View<const T, dyn, C> x,
+                                               const Parameters<const T>& p, const auto& shared,
+                                               const std::array<AttentionRows, self_count>& rows) {
+    auto self = [&]<std::size_t K>(std::integral_constant<std::size_t, K>) {
+      const auto next = ws.take<T, dyn, C>(x.rows());
+      const auto normed = norm(ctx, ws, s, K, next, x, p);
+      const auto& rotary = std::get<K>(shared.rotary);
+      s.self[K] = Cross::template forward<T>(ctx, ws, next, normed, normed, p.self[K], rotary, rotary, rows[K], x);
+      x = next;
+    };
+    [&]<std::size_t... K>(std::index_sequence<K...>) {
+      (self(std::integral_constant<std::size_t, K>{}), ...);
+    }(std::make_index_sequence<self_count>{});
+    return x;
+  }
+  /// From the cross attention on. x: as many rows as y, or those of one sample.
+  template <class T>
+  static void others(auto& ctx, Workspace& ws, Saved<T>& s, View<T, dyn, C> y, View<const T, dyn, C> x,
+                     View<const T, dyn, C> u, const Parameters<const T>& p, const auto& shared) {
+    if (x.rows() != y.rows()) {
+      const auto copies = ws.take<T, dyn, C>(y.rows());
+      broadcast_rows_forward(ctx, copies, x);
+      x = copies;
+    }
+    const auto next = ws.take<T, dyn, C>(x.rows());
+    const auto normed = norm(ctx, ws, s, self_count, next, x, p);
+    s.cross =
+        Cross::template forward<T>(ctx, ws, next, normed, u, p.cross, shared.cross_q, shared.cross_k, shared.cross_rows, x);
+    x = next;
+    const auto last = norm(ctx, ws, s, self_count + 1, y.data ? y : ws.take<T, dyn, C>(x.rows()), x, p);
+    s.hidden = Hidden::template forward<T>(ctx, ws, y, last, p.feed_forward, x);
   }
 };
 

@@ -10,6 +10,7 @@
 #include <type_traits>
 #include <utility>
 
+#include "wu/core/buffer.hpp"
 #include "wu/core/fits.hpp"
 #include "wu/core/view.hpp"
 #include "wu/ops/reference.hpp"  // these first, so that a message out of them tells a short way here
@@ -221,6 +222,13 @@ struct Generator {
     o.cross_attention = b * static_cast<double>(N) * 4 * p * width * L;
     return o;
   }
+  /// Those of them that a prefix spares.
+  static constexpr double prefix_operations() {
+    double sum = 0;
+    for (std::size_t k = 0; k < Block::self_count; ++k)
+      sum += Block::Cross::operations(positions, positions, Block::attended(k));
+    return sum;
+  }
 
   /// The bytes of the rotary tables of one forward pass.
   template <class T>
@@ -311,9 +319,7 @@ struct Generator {
   static Saved<T, Keep> forward(auto& ctx, Workspace& ws, typename Tokens::template Tokens<T> tokens,
                                 View<const T, dyn, dyn, input> condition, const Parameters<const T>& p) {
     const Index b = condition.extent(0), L = condition.extent(1);
-    if (tokens.extent(0) != b || b < 1 || L < 1)
-      throw ShapeError(message("generator: expected tokens for ", b, " conditions of at least one row, found ",
-                               tokens.extent(0), " and length ", L));
+    check_batch(tokens.extent(0), b, L);
     Saved<T, Keep> s;
     s.condition = condition;
     s.hidden = ws.take<T, dyn, C>(b * L), s.u = ws.take<T, dyn, C>(b * L),
@@ -331,15 +337,51 @@ struct Generator {
       s.x = y;
     }
     s.inv_rms = ws.take<accumulator_t<T>, dyn>(b * positions);
-    const Workspace::Scope scope(ws);
-    const auto normed = ws.take<T, dyn, C>(b * positions);
-    rms_norm_forward(ctx, normed, s.inv_rms, as_const(s.x), p.norm_final.weight);
-    each_slab(b, [&](Index rows_before, Index count, bool is_A) {
-      const auto& out = is_A ? p.proj_out_A : p.proj_out_B;
-      linear_forward(ctx, View<T, dyn, d>(tokens.data + rows_before * d, count),
-                     View<const T, dyn, c>(normed.data + rows_before * c, count), out.weight, out.bias);
-    });
+    project<T>(ctx, ws, tokens, s.inv_rms, s.x, p);
     return s;
+  }
+
+  /// What forward computes before it reads the condition: the first block's x in front of its cross attention, (n h w, C), in
+  /// memory of its own. It is the same for every condition until the weights change.
+  template <class T>
+  struct Prefix {
+    Tensor<T, dyn, C> x;
+  };
+
+  /// The prior through the first block's self attentions.
+  template <class T>
+  static Prefix<T> prefix(auto& ctx, Workspace& ws, const Parameters<const T>& p) {
+    const Workspace::Scope scope(ws);
+    Prefix<T> result{Tensor<T, dyn, C>(positions)};
+    const auto x = ws.take<T, dyn, C>(positions);
+    Start::template forward<T>(ctx, ws, x, {p.hw_pos, p.layer_pos}, p.norm_tokens.weight);
+    Block::template forward_self_attentions<T>(ctx, ws, result.x.view(), x, p.blocks[0], share<T>(ws, 1, 1));
+    return result;
+  }
+
+  /// The same tokens bit for bit, from the prefix that p gave; nothing is kept for backward. Throws ShapeError likewise.
+  template <class T>
+  static void forward(auto& ctx, Workspace& ws, typename Tokens::template Tokens<T> tokens,
+                      View<const T, dyn, dyn, input> condition, const Prefix<T>& prefix, const Parameters<const T>& p) {
+    const Workspace::Scope scope(ws);
+    const Index b = condition.extent(0), L = condition.extent(1);
+    check_batch(tokens.extent(0), b, L);
+    const auto u = ws.take<T, dyn, C>(b * L);
+    auto x = ws.take<T, dyn, C>(b * positions), y = ws.take<T, dyn, C>(b * positions);
+    {
+      const Workspace::Scope inner(ws);
+      const auto hidden = ws.take<T, dyn, C>(b * L);
+      linear_forward(ctx, hidden, condition.flat(), p.hidden_in.weight, p.hidden_in.bias);
+      rms_norm_forward(ctx, u, ws.take<accumulator_t<T>, dyn>(b * L), as_const(hidden), p.norm_input.weight);
+    }
+    const auto shared = share<T>(ws, b, L);
+    Block::template forward_others<T>(ctx, ws, y, prefix.x.view(), u, p.blocks[0], shared);
+    for (std::size_t i = 1; i < static_cast<std::size_t>(N); ++i) {
+      std::swap(x, y);
+      const Workspace::Scope inner(ws);
+      Block::template forward<T>(ctx, ws, y, x, u, p.blocks[i], shared);
+    }
+    project<T>(ctx, ws, tokens, ws.take<accumulator_t<T>, dyn>(b * positions), y, p);
   }
 
   /// What forward may not be given: it does not compile, and says why.
@@ -382,6 +424,24 @@ struct Generator {
   }
 
  private:
+  static void check_batch(Index of_tokens, Index b, Index L) {
+    if (of_tokens != b || b < 1 || L < 1)
+      throw ShapeError(message("generator: expected tokens for ", b, " conditions of at least one row, found ", of_tokens,
+                               " and length ", L));
+  }
+  /// The tokens from x, the last block's output; inv_rms: of the norm between them.
+  template <class T>
+  static void project(auto& ctx, Workspace& ws, typename Tokens::template Tokens<T> tokens,
+                      View<accumulator_t<T>, dyn> inv_rms, View<const T, dyn, C> x, const Parameters<const T>& p) {
+    const Workspace::Scope scope(ws);
+    const auto normed = ws.take<T, dyn, C>(x.rows());
+    rms_norm_forward(ctx, normed, inv_rms, x, p.norm_final.weight);
+    each_slab(tokens.extent(0), [&](Index rows_before, Index count, bool is_A) {
+      const auto& out = is_A ? p.proj_out_A : p.proj_out_B;
+      linear_forward(ctx, View<T, dyn, d>(tokens.data + rows_before * d, count),
+                     View<const T, dyn, c>(normed.data + rows_before * c, count), out.weight, out.bias);
+    });
+  }
   /// dx = the gradient of the last block's output.
   template <class T, class Keep>
   static void through_projections(auto& ctx, Workspace& ws, View<T, dyn, C> dx /* = */,

@@ -19,6 +19,12 @@ namespace wu {
 /// How many rows of x are worked on at once.
 inline constexpr Index default_slab_rows = 2048;
 
+/// When generate_tokens makes the keys and values of the cross attention, which are the same for every slab of a block.
+enum class CrossKeys {
+  once_per_block,  ///< kept for its slabs
+  once_per_slab,   ///< made again for each: to compare with
+};
+
 /// Memory and work of generate_tokens, from the types alone. A device's own scratch is not counted.
 struct StreamPlan {
   std::size_t weights =
@@ -34,7 +40,7 @@ struct StreamPlan {
 namespace detail {
 
 /// The schedule of generate_tokens.
-template <class Generator, class T, Index SlabRows>
+template <class Generator, class T, Index SlabRows, CrossKeys Keys = CrossKeys::once_per_block>
 struct Stream {
   static_assert(fits<(SlabRows > 0), "generate_tokens: expected slabs of at least 1 row, found ", SlabRows>);
   using G = Generator;
@@ -162,15 +168,19 @@ struct Stream {
     const Workspace::Scope scope(ws);
     const Index L = u.rows();
     const Rows k = ws.take<T, dyn, C>(L), v = ws.take<T, dyn, C>(L);
-    linear_forward(ctx, k, u, p.cross.W_k.weight, p.cross.W_k.bias);
-    linear_forward(ctx, v, u, p.cross.W_v.weight, p.cross.W_v.bias);
-    rope_forward<G::D>(ctx, k, cross_k);
+    const auto make_keys = [&] {
+      linear_forward(ctx, k, u, p.cross.W_k.weight, p.cross.W_k.bias);
+      linear_forward(ctx, v, u, p.cross.W_v.weight, p.cross.W_v.bias);
+      rope_forward<G::D>(ctx, k, cross_k);
+    };
+    make_keys();
     done(Linear<C, C>::operations(2 * L));
     each_slab([&](Index first, Index count) {
       const Workspace::Scope slab_scope(ws);
       const Rows here = rows_of(x, first, count), slab = ws.take<T, dyn, C>(count), q = ws.take<T, dyn, C>(count);
       AttentionRows rows;
       rows.query.push({count, 1}), rows.key.push({L, 1});
+      if (Keys == CrossKeys::once_per_slab && first > 0) make_keys();
       norm(ctx, ws, slab, here, p.norm[cross].weight);
       mix(ctx, ws, slab, q, as_const(k), as_const(v), p.cross, rotary_from(cross_q, first), rows);
       add(ctx, here, as_const(q));
@@ -221,6 +231,42 @@ struct Stream {
     done(Linear<G::input, C>::operations(rows.rows()));
     return u;
   }
+
+  /// generate_tokens; prefix null: it is computed here.
+  static void run(auto& ctx, Workspace& ws, typename G::Tokens::template Tokens<T> to,
+                  View<const T, dyn, dyn, G::input> conditions, View<const T, dyn, C> prefix, const Weights& p,
+                  auto&& progress) {
+    const Index b = conditions.extent(0), L = conditions.extent(1);
+    if (to.extent(0) != b || b < 1 || L < 1)
+      throw ShapeError(message("generate_tokens: expected tokens for ", b, " conditions of at least one row, found ",
+                               to.extent(0), " and length ", L));
+    const double all = G::operations(b, L).total();
+    double so_far = prefix.data ? G::prefix_operations() : 0;
+    const auto done = [&](double operations) { progress(std::min(1.0, (so_far += operations) / all)); };
+
+    const Workspace::Scope scope(ws);
+    const auto shared = G::template share<T>(ws, 1, L);
+    const auto x = ws.take<T, dyn, C>(G::positions);
+    if (!prefix.data) {
+      prior(ctx, ws, x, p);
+      selves(ctx, ws, x, p.blocks[0], shared.rotary, done);
+      if (b > 1) {
+        const auto kept = ws.take<T, dyn, C>(G::positions);
+        copy(ctx, kept, as_const(x));
+        prefix = kept;
+      }
+    } else copy(ctx, x, prefix);
+    for (Index sample = 0; sample < b; ++sample) {
+      const Workspace::Scope sample_scope(ws);
+      if (sample > 0) copy(ctx, x, prefix);
+      const auto u = condition(ctx, ws, {conditions.data + sample * L * G::input, L}, p, done);
+      for (std::size_t i = 0; i < p.blocks.size(); ++i) {
+        if (i > 0) selves(ctx, ws, x, p.blocks[i], shared.rotary, done);
+        cross_and_hidden(ctx, ws, x, as_const(u), p.blocks[i], shared.cross_q, shared.cross_k, done);
+      }
+      tokens(ctx, ws, to.data + sample * G::Tokens::values, x, p, done);
+    }
+  }
 };
 
 struct NoProgress {
@@ -233,36 +279,23 @@ struct NoProgress {
 /// stream_plan<Generator, T>(b, L).workspace() bytes of ws beside a device's own scratch. progress(share) is called now and then
 /// with the share of the work that is done, from 0 to 1. A slab has about SlabRows rows: fewer take less memory, more repay the
 /// packing of weights better. Throws ShapeError if the batches differ or are empty.
-template <class Generator, class T, Index SlabRows = default_slab_rows, class Progress = detail::NoProgress>
+template <class Generator, class T, Index SlabRows = default_slab_rows, CrossKeys Keys = CrossKeys::once_per_block,
+          class Progress = detail::NoProgress>
 void generate_tokens(auto& ctx, Workspace& ws, typename Generator::Tokens::template Tokens<T> tokens,
                      View<const T, dyn, dyn, Generator::input> condition,
                      const typename Generator::template Parameters<const T>& p, Progress&& progress = {}) {
-  using S = detail::Stream<Generator, T, SlabRows>;
-  constexpr Index C = Generator::C, positions = Generator::positions;
-  const Index b = condition.extent(0), L = condition.extent(1);
-  if (tokens.extent(0) != b || b < 1 || L < 1)
-    throw ShapeError(message("generate_tokens: expected tokens for ", b, " conditions of at least one row, found ",
-                             tokens.extent(0), " and length ", L));
-  const double all = Generator::operations(b, L).total();
-  double so_far = 0;
-  const auto done = [&](double operations) { progress(std::min(1.0, (so_far += operations) / all)); };
+  detail::Stream<Generator, T, SlabRows, Keys>::run(ctx, ws, tokens, condition, View<const T, dyn, Generator::C>(), p,
+                                                    progress);
+}
 
-  const Workspace::Scope scope(ws);
-  const auto shared = Generator::template share<T>(ws, 1, L);
-  const auto x = ws.take<T, dyn, C>(positions), kept = ws.take<T, dyn, C>(b > 1 ? positions : 0);
-  S::prior(ctx, ws, x, p);
-  S::selves(ctx, ws, x, p.blocks[0], shared.rotary, done);
-  if (b > 1) copy(ctx, kept, as_const(x));
-  for (Index sample = 0; sample < b; ++sample) {
-    const Workspace::Scope sample_scope(ws);
-    if (sample > 0) copy(ctx, x, as_const(kept));
-    const auto u = S::condition(ctx, ws, {condition.data + sample * L * Generator::input, L}, p, done);
-    for (std::size_t i = 0; i < p.blocks.size(); ++i) {
-      if (i > 0) S::selves(ctx, ws, x, p.blocks[i], shared.rotary, done);
-      S::cross_and_hidden(ctx, ws, x, as_const(u), p.blocks[i], shared.cross_q, shared.cross_k, done);
-    }
-    S::tokens(ctx, ws, tokens.data + sample * Generator::Tokens::values, x, p, done);
-  }
+/// The same from the prefix that p gave, without the second x of a batch.
+template <class Generator, class T, Index SlabRows = default_slab_rows, CrossKeys Keys = CrossKeys::once_per_block,
+          class Progress = detail::NoProgress>
+void generate_tokens(auto& ctx, Workspace& ws, typename Generator::Tokens::template Tokens<T> tokens,
+                     View<const T, dyn, dyn, Generator::input> condition,
+                     const typename Generator::template Prefix<T>& prefix,
+                     const typename Generator::template Parameters<const T>& p, Progress&& progress = {}) {
+  detail::Stream<Generator, T, SlabRows, Keys>::run(ctx, ws, tokens, condition, prefix.x.view(), p, progress);
 }
 
 /// What generate_tokens takes for `batch` conditions of condition_length rows.
