@@ -127,7 +127,7 @@ void check_cpu_equals_reference(Index rows_per_sample, double tolerance) {
 template <class T>
 void check_skinny(Index R, Index N, Index rows) {
   BOOST_TEST_CONTEXT(wu::dtype_name<T> << ", R " << R << ", N " << N << ", " << rows << " rows") {
-    using Skinny = wu::cpu::Skinny<T>;
+    using Skinny = wu::cpu::kernel::Skinny<T>;
     using Values = std::vector<T>;
     const auto values = [](Index n, const char* purpose) { return Batch<T, 1, 1, 1>::values(n, purpose); };
     const auto at = [](const auto& matrix, Index row, Index width, Index column) {
@@ -209,7 +209,7 @@ BOOST_AUTO_TEST_CASE(lora_cpu_equals_reference) {
     check_cpu_equals_reference<wu::bfloat16, 64, 128, 8, float>(rows, 0x1p-7);
   }
   // Several blocks of rows.
-  check_cpu_equals_reference<float, 24, 16, 4>(wu::cpu::Skinny<float>::most_rows + 3, 1e-4);
+  check_cpu_equals_reference<float, 24, 16, 4>(wu::cpu::kernel::Skinny<float>::most_rows + 3, 1e-4);
 }
 
 BOOST_AUTO_TEST_CASE(lora_leaves_samples_without_adapter_bit_for_bit) {

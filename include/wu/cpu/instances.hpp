@@ -23,7 +23,7 @@
 // NOLINTBEGIN(bugprone-macro-parentheses): neither argument is an expression
 // Those that are one template for all three types, and those that are not.
 #define WU_CPU_INSTANCES(PREFIX, T)                \
-  PREFIX template struct Skinny<T>;                \
+  PREFIX template struct kernel::Skinny<T>;        \
   PREFIX template struct kernel::Activations<T>;   \
   PREFIX template struct kernel::Depthwise<T>;     \
   PREFIX template struct kernel::Elementwise<T>;   \

@@ -17,7 +17,7 @@
 #include "wu/cpu/lanes.hpp"
 #include "wu/cpu/target.hpp"
 
-namespace wu::cpu::inline WU_CPU_TARGET {
+namespace wu::cpu::inline WU_CPU_TARGET::kernel {
 
 /// The three products and how their small operands are packed. T: float, double or bfloat16. All matrices are row-major.
 template <class T>
@@ -61,7 +61,7 @@ struct Skinny {
   static void reduce(Sum* M /* += */, const Word* P, const T* X, Index x_row, Index R, Index columns, Index rows);
 };
 
-}  // namespace wu::cpu::inline WU_CPU_TARGET
+}  // namespace wu::cpu::inline WU_CPU_TARGET::kernel
 
 #ifndef WU_PRECOMPILED
 #include "wu/cpu/skinny_kernel.hpp"

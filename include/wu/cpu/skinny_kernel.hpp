@@ -16,13 +16,14 @@ namespace detail {
 
 /// Registers of W sums of T's products, and of W words of T.
 template <class T, Index W>
-using SkinnySums = typename Lanes<typename Skinny<T>::Sum, W>::type;
+using SkinnySums = typename Lanes<typename kernel::Skinny<T>::Sum, W>::type;
 template <class T, Index W>
-using SkinnyWords = typename Lanes<typename Skinny<T>::Word, W>::type;
+using SkinnyWords = typename Lanes<typename kernel::Skinny<T>::Word, W>::type;
 
 /// sum + a b in each of W lanes; for pairs, sum + low(a) low(b) + high(a) high(b).
 template <class T, Index W>
-[[gnu::always_inline]] inline SkinnySums<T, W> add_words(const SkinnySums<T, W>& sum, const typename Skinny<T>::Word& a,
+[[gnu::always_inline]] inline SkinnySums<T, W> add_words(const SkinnySums<T, W>& sum,
+                                                         const typename kernel::Skinny<T>::Word& a,
                                                          const SkinnyWords<T, W>& b) {
   return add_product(sum, static_cast<SkinnyWords<T, W>>(a - SkinnyWords<T, W>{}), b);
 }
@@ -41,14 +42,14 @@ template <Index W, class T>
 
 /// The word of `count` <= depth neighbours; what it lacks is zero.
 template <class T>
-[[gnu::always_inline]] inline typename Skinny<T>::Word word_at(const T* from, Index count) {
-  if constexpr (Skinny<T>::depth == 1) return *from;
+[[gnu::always_inline]] inline typename kernel::Skinny<T>::Word word_at(const T* from, Index count) {
+  if constexpr (kernel::Skinny<T>::depth == 1) return *from;
   else return count > 1 ? load<std::uint32_t>(from) : std::uint32_t{from->bits};
 }
 /// W words of values that lie `row` apart, `count` of them in each.
 template <Index W, class T>
 [[gnu::always_inline]] inline SkinnyWords<T, W> words_below(const T* from, Index row, Index count) {
-  if constexpr (Skinny<T>::depth == 1) return load<SkinnyWords<T, W>>(from);
+  if constexpr (kernel::Skinny<T>::depth == 1) return load<SkinnyWords<T, W>>(from);
   else {
     const auto half = [](const T* values) {
       if constexpr (W == 1) return std::uint32_t{values->bits};
@@ -60,27 +61,28 @@ template <Index W, class T>
 
 /// Lines of Width words, one for each word of k, from (K, columns) values; zero beyond these, and up to `lines` lines.
 template <class T>
-void pack_words(typename Skinny<T>::Word* to, Index width, Index lines, const T* from, Index row, Index columns, Index K) {
-  using Word = typename Skinny<T>::Word;
-  constexpr Index depth = Skinny<T>::depth;
+void pack_words(typename kernel::Skinny<T>::Word* to, Index width, Index lines, const T* from, Index row, Index columns,
+                Index K) {
+  using Word = typename kernel::Skinny<T>::Word;
+  constexpr Index depth = kernel::Skinny<T>::depth;
   for (Index line = 0; line < lines; ++line, to += width) {
     const Index k = line * depth, filled = k < K ? columns : 0;
-    in_blocks<lanes<typename Skinny<T>::Sum>>(
+    in_blocks<lanes<typename kernel::Skinny<T>::Sum>>(
         filled, [&]<Index W>(Index c) { store(to + c, words_below<W>(from + k * row + c, row, K - k)); });
     std::fill_n(to + filled, width - filled, Word{});
   }
 }
 /// The same from (columns, K).
 template <class T>
-void pack_words_transposed(typename Skinny<T>::Word* to, Index width, Index lines, const T* from, Index row, Index columns,
-                           Index K) {
-  using Word = typename Skinny<T>::Word;
-  constexpr Index depth = Skinny<T>::depth;
-  const Index filled = Skinny<T>::words(K);
+void pack_words_transposed(typename kernel::Skinny<T>::Word* to, Index width, Index lines, const T* from, Index row,
+                           Index columns, Index K) {
+  using Word = typename kernel::Skinny<T>::Word;
+  constexpr Index depth = kernel::Skinny<T>::depth;
+  const Index filled = kernel::Skinny<T>::words(K);
   const auto one = [&](Index c, Index k) { to[k * width + c] = word_at(from + c * row + k * depth, K - k * depth); };
-  in_blocks<lanes<typename Skinny<T>::Sum>>(K / depth, [&]<Index W>(Index k) {
+  in_blocks<lanes<typename kernel::Skinny<T>::Sum>>(K / depth, [&]<Index W>(Index k) {
     Index c = 0;
-    if constexpr (2 * W >= lanes<typename Skinny<T>::Sum>)  // W words of W columns
+    if constexpr (2 * W >= lanes<typename kernel::Skinny<T>::Sum>)  // W words of W columns
       for (; c + W <= columns; c += W) {
         SkinnyWords<T, W> block[W];
         for (Index i = 0; i < W; ++i) block[i] = load<SkinnyWords<T, W>>(from + (c + i) * row + k * depth);
@@ -98,8 +100,8 @@ void pack_words_transposed(typename Skinny<T>::Word* to, Index width, Index line
 
 /// M rows by V registers of W columns of P, whose rows are p_row apart, as are the lines of v.
 template <Index M, Index V, Index W, class T>
-void project_block(T* p, Index p_row, const T* x, const typename Skinny<T>::Word* v, Index N) {
-  constexpr Index depth = Skinny<T>::depth;
+void project_block(T* p, Index p_row, const T* x, const typename kernel::Skinny<T>::Word* v, Index N) {
+  constexpr Index depth = kernel::Skinny<T>::depth;
   SkinnySums<T, W> sum[M][V] = {};
   const auto add = [&](Index n, Index count) __attribute__((always_inline)) {
     SkinnyWords<T, W> b[V];
@@ -118,9 +120,10 @@ void project_block(T* p, Index p_row, const T* x, const typename Skinny<T>::Word
 
 /// M rows by one panel of Y, whose rows lie y_row apart. Width: that of P where it is compiled for, 0 where not.
 template <Index M, Index Width, class T, class Y>
-void expand_block(Y* y, Index y_row, const T* p, const typename Skinny<T>::Word* u, Index any_width,
-                  typename Skinny<T>::Sum scale) {
-  constexpr Index W = lanes<typename Skinny<T>::Sum>, depth = Skinny<T>::depth, panel = Skinny<T>::panel;
+void expand_block(Y* y, Index y_row, const T* p, const typename kernel::Skinny<T>::Word* u, Index any_width,
+                  typename kernel::Skinny<T>::Sum scale) {
+  constexpr Index W = lanes<typename kernel::Skinny<T>::Sum>, depth = kernel::Skinny<T>::depth,
+                  panel = kernel::Skinny<T>::panel;
   const Index width = Width > 0 ? Width : any_width;
   SkinnySums<T, W> sum[M][2] = {};
   for (Index j = 0; j < width; j += depth, u += panel) {
@@ -139,7 +142,8 @@ void expand_block(Y* y, Index y_row, const T* p, const typename Skinny<T>::Word*
 }
 
 template <class T, class Y>
-using ExpandBlock = void (*)(Y*, Index, const T*, const typename Skinny<T>::Word*, Index, typename Skinny<T>::Sum);
+using ExpandBlock = void (*)(Y*, Index, const T*, const typename kernel::Skinny<T>::Word*, Index,
+                             typename kernel::Skinny<T>::Sum);
 /// The one that is compiled for this width; for another, the one for all.
 template <class T, class Y>
 ExpandBlock<T, Y> expand_block_of(Index width) {
@@ -165,9 +169,9 @@ void each_expand_block(Index rows, Index width, const F& f) {
 
 /// J rows by one register of M.
 template <Index J, class T>
-void reduce_block(typename Skinny<T>::Sum* m, Index m_row, const typename Skinny<T>::Word* p, Index width, const T* x,
-                  Index x_row, Index rows) {
-  constexpr Index W = lanes<typename Skinny<T>::Sum>, depth = Skinny<T>::depth;
+void reduce_block(typename kernel::Skinny<T>::Sum* m, Index m_row, const typename kernel::Skinny<T>::Word* p, Index width,
+                  const T* x, Index x_row, Index rows) {
+  constexpr Index W = lanes<typename kernel::Skinny<T>::Sum>, depth = kernel::Skinny<T>::depth;
   SkinnySums<T, W> sum[J];
   for (Index j = 0; j < J; ++j) sum[j] = load<SkinnySums<T, W>>(m + j * m_row);
   const auto add = [&](Index r, Index count) __attribute__((always_inline)) {
@@ -183,6 +187,8 @@ void reduce_block(typename Skinny<T>::Sum* m, Index m_row, const typename Skinny
 }
 
 }  // namespace detail
+
+namespace kernel {
 
 template <class T>
 void Skinny<T>::pack_tall(Word* to, const T* V, Index N, Index R) {
@@ -265,5 +271,7 @@ void Skinny<T>::reduce(Sum* M, const Word* P, const T* X, Index x_row, Index R, 
   else if (all == 8 || detail::sum_rows < 8) registers.template operator()<8>();
   else registers.template operator()<16>();
 }
+
+}  // namespace kernel
 
 }  // namespace wu::cpu::inline WU_CPU_TARGET
