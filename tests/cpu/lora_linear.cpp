@@ -90,16 +90,18 @@ void check(Index rows_per_sample) {
       problem.run(cpu, adapted);
       return problem;
     };
-    const auto once = run(1, true), frozen = run(2, false);
+    const auto once = run(1, true), frozen = run(1, false);
     const auto close = [](const auto& found, const auto& wanted) {
       BOOST_CHECK_SMALL(wu::test::relative_error(found, wanted), tolerance<T>);
     };
     close(once.y, expected.y), close(once.xa, expected.xa), close(once.dx, expected.dx), close(once.dW, expected.dW);
     close(once.db, expected.db), close(once.dadapter, expected.dadapter);
     for (const int threads : {2, 3}) {
-      const auto again = run(threads, true);
-      BOOST_CHECK(same_bits(again.y, once.y) && same_bits(again.xa, once.xa) && same_bits(again.dx, once.dx) &&
-                  same_bits(again.dadapter, once.dadapter));
+      const auto again = run(threads, true), frozen_again = run(threads, false);
+      BOOST_CHECK(same_bits(again.xa, once.xa) && same_bits(again.dadapter, once.dadapter));
+      // Only a library's product may have other bits for another number of threads; the adapters' part adds no others.
+      if (same_bits(frozen_again.y, frozen.y)) BOOST_CHECK(same_bits(again.y, once.y));
+      if (same_bits(frozen_again.dx, frozen.dx)) BOOST_CHECK(same_bits(again.dx, once.dx));
     }
     for (Index s = 0; s < samples; ++s) {  // a sample without adapter is the frozen layer's, bit for bit
       const auto part = [&](const std::vector<T>& all, Index width) {
