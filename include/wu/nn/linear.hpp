@@ -52,7 +52,8 @@ struct Linear {
 };
 
 /// y_s = x_s W^T + b + scale * (x_s A_k^T) B_k^T, k = which[s]: a frozen layer with each sample's own adapter beside it.
-/// Without adapters (null A) it is the frozen layer, bit for bit.                                     paper section 3.2
+/// Without adapters (null A) it is the frozen layer, bit for bit; so are the rows of a sample that has none.
+///                                                                                                    paper section 3.2
 template <Index In, Index Out, Index Rank>
 struct LoRALinear {
   static constexpr Index in = In, out = Out, rank = Rank;
