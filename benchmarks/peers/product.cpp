@@ -34,9 +34,8 @@ void add_peak(std::vector<Work>& works, const std::string& name) {
 void add_products(std::vector<Work>& works) {
   add_square<float>(works);
   add_square<bfloat16>(works);
-  add_peak<float, bench::EigenProduct<float>>(works, "eigen");
-  add_peak<float, bench::LinearProduct<float>>(works, "packed");
-  add_peak<bfloat16, bench::PairPeak>(works, "packed");
+  add_peak<float, bench::PackedPeak<float>>(works, "packed");
+  add_peak<bfloat16, bench::PackedPeak<bfloat16>>(works, "packed");
 }
 
 }  // namespace peers

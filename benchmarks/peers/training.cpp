@@ -114,7 +114,7 @@ void add(std::vector<Work>& works, Index b, Index side) {
   works.push_back({message("training_step/requests:", b, "/side:", side, "/", dtype_name<T>, "/forward+backward"),
                    work.operations, [=](Setup& s) {
                      auto& run = s.keep(std::make_shared<train::Training<Learned, T>>());
-                     std::ranges::copy(s.weights<Learned, T>("learned.").flat(), run.values.flat().begin());
+                     std::ranges::copy(s.weights<Learned, T>("learned.").flat(), run.weights().flat().begin());
                      s.kept_bytes += run.first.flat().size_bytes() + run.second.flat().size_bytes() +
                                      run.gradients().flat().size_bytes();
                      for (auto& one : io::to_tensors(run.gradients().frozen(), "grad."))
