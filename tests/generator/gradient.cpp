@@ -141,7 +141,7 @@ BOOST_AUTO_TEST_CASE(recomputed_blocks_give_the_same_gradients_in_less_memory) {
                         saved, problem.weights.frozen());
     return problem;
   };
-  const auto check = [&](auto context) {
+  const auto check = [&](auto context, const auto& scratch) {
     const auto saved = run(SaveBlocks{}, context()), again = run(RecomputeBlocks{}, context());
     BOOST_CHECK(again.tokens == saved.tokens);
     BOOST_CHECK(again.dcondition == saved.dcondition);
@@ -150,9 +150,11 @@ BOOST_AUTO_TEST_CASE(recomputed_blocks_give_the_same_gradients_in_less_memory) {
     constexpr Index rows = batch * G::positions;
     constexpr std::size_t of_a_block = G::Block::saved_bytes<double>(rows, rows, batch * length);
     BOOST_CHECK_LE(again.ws.peak_bytes(), saved.ws.peak_bytes() - 2 * of_a_block);
+    BOOST_CHECK_EQUAL(saved.ws.peak_bytes(), (G::workspace_bytes<double>(batch, length, scratch)));
+    BOOST_CHECK_EQUAL(again.ws.peak_bytes(), (G::workspace_bytes<double, RecomputeBlocks>(batch, length, scratch)));
   };
-  check([] { return reference(); });
-  check([] { return cpu::Context({.threads = 2}); });
+  check([] { return reference(); }, ReferenceScratch());
+  check([] { return cpu::Context({.threads = 2}); }, cpu::Scratch{2});
 }
 
 BOOST_AUTO_TEST_CASE(attention_over_layer_and_rank_keeps_tokens_apart) {

@@ -19,5 +19,6 @@
 #include "wu/cpu/resample.hpp"
 #include "wu/cpu/rms_norm.hpp"
 #include "wu/cpu/rope.hpp"
+#include "wu/cpu/scratch.hpp"
 #include "wu/cpu/stream_scratch.hpp"
 #include "wu/ops/ops.hpp"

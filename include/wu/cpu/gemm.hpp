@@ -70,9 +70,9 @@ struct Gemm {
   };
 
   static void multiply(Context& ctx, const Problem& problem);
-  /// Bytes that multiply takes from the context's scratch, for outputs of N columns in all.
+  /// Bytes that multiply takes from the context's scratch, for outputs of N columns each.
   static constexpr Index scratch_bytes(Index K, Index N, Index outputs, int threads) {
-    const Sizes sizes(K, N + outputs * (Product::columns - 1));
+    const Sizes sizes(K, outputs * Product::up_to(Product::columns, N));
     return sizes.bytes(threads);
   }
 

@@ -6,6 +6,7 @@
 // (grid, C): its self attentions then run once, and their result is copied to all b samples.
 #pragma once
 
+#include <algorithm>
 #include <array>
 #include <tuple>
 
@@ -142,6 +143,39 @@ struct GeneratorBlock<BlockOrder<Attentions...>, G, C, HeadWidth> {
     const std::size_t cross = norm(rows) + Cross::template saved_bytes<T>(rows, condition_rows) + wide(rows);
     return self_count * self + (x_rows != rows ? wide(rows) : 0) + cross + norm(rows) +
            Hidden::template saved_bytes<T>(rows);
+  }
+
+  /// What forward takes from the workspace, y wanted or not, for so many rows of y, x and u. scratch: a device's, as
+  /// ReferenceScratch.
+  template <class T>
+  static constexpr ForwardBytes forward_bytes(bool wanted, Index rows, Index x_rows, Index condition_rows,
+                                              const auto& scratch) {
+    const auto norm = [](Index n) { return Workspace::bytes_of<accumulator_t<T>>(n); };
+    const auto wide = [](Index n) { return Workspace::bytes_of<T>(n * C); };
+    ForwardBytes bytes;
+    const auto part = [&](ForwardBytes more) {
+      bytes.most = std::max(bytes.most, bytes.kept + more.most);
+      bytes.kept += more.kept;
+    };
+    for (std::size_t k = 0; k < self_count; ++k) {
+      bytes.kept += wide(x_rows) + norm(x_rows);
+      part(Cross::template forward_bytes<T>(x_rows, x_rows, attended(k), attended(k), scratch));
+    }
+    bytes.kept += (x_rows != rows ? wide(rows) : 0) + wide(rows) + norm(rows);
+    part(Cross::template forward_bytes<T>(rows, condition_rows, G::size, condition_rows / (rows / G::size), scratch));
+    bytes.kept += (wanted ? 0 : wide(rows)) + norm(rows);
+    part(Hidden::template forward_bytes<T>(wanted, rows));
+    return bytes;
+  }
+  /// What backward takes from the workspace at once.
+  template <class T>
+  static constexpr std::size_t backward_bytes(Index rows, Index x_rows, Index condition_rows, const auto& scratch) {
+    std::size_t most = std::max(
+        Hidden::template backward_bytes<T>(rows),
+        Cross::template backward_bytes<T>(rows, condition_rows, G::size, condition_rows / (rows / G::size), scratch));
+    for (std::size_t k = 0; k < self_count; ++k)
+      most = std::max(most, Cross::template backward_bytes<T>(x_rows, x_rows, attended(k), attended(k), scratch));
+    return 2 * Workspace::bytes_of<T>(rows * C) + Workspace::bytes_of<accumulator_t<T>>(rows) + most;
   }
 
   /// x: as many rows as y, or those of one sample, which then stands for every sample. y null: its values are not wanted.

@@ -257,6 +257,31 @@ struct Generator {
     return sum + Workspace::bytes_of<accumulator_t<T>>(rows);  // the last norm
   }
 
+  /// The most bytes of the workspace that forward and then backward hold, with what operations take for themselves on a device:
+  /// scratch is ReferenceScratch or cpu::Scratch{threads}. Workspace(workspace_bytes<T>(b, L, scratch)) never grows.
+  template <class T, class Keep = SaveBlocks>
+  static constexpr std::size_t workspace_bytes(Index batch, Index condition_length, const auto& scratch) {
+    const Index rows = batch * positions, condition_rows = batch * condition_length;
+    const auto wide = [](Index count) { return Workspace::bytes_of<T>(count * C); };
+    const auto norm = [](Index count) { return Workspace::bytes_of<accumulator_t<T>>(count); };
+    using Kept = typename Keep::template of<Block>;
+    const auto x_rows = [&](Index block) { return block == 0 ? positions : rows; };
+    std::size_t kept = 2 * wide(condition_rows) + norm(condition_rows) + rotary_bytes<T>(condition_length) +
+                       2 * wide(positions) + norm(positions),
+                most = 0, backward = wide(rows) + norm(rows);  // of the last norm
+    for (Index i = 0; i < N; ++i) {
+      kept += wide(rows);
+      const ForwardBytes block = Kept::template forward_bytes<T>(true, rows, x_rows(i), condition_rows, scratch);
+      most = std::max(most, kept + block.most);
+      kept += block.kept;
+      backward = std::max(backward,
+                          wide(condition_rows) + Kept::template backward_bytes<T>(rows, x_rows(i), condition_rows, scratch));
+    }
+    kept += norm(rows);
+    backward = std::max({backward, wide(condition_rows) + wide(positions), 2 * wide(condition_rows)});
+    return std::max({most, kept + wide(rows), kept + wide(rows) + backward});
+  }
+
   /// What the generator is, and what a forward pass takes for a batch of conditions of this length.
   static std::string describe(Index batch = 1, Index condition_length = 256) {
     using text::grouped, text::counted;

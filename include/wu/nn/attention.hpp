@@ -3,6 +3,7 @@
 //     q = rope(x W_q), k = rope(u W_k), v = u W_v;   y = attention(q, k, v) W_o.        x, y: (rows, C)   u: (memory rows, C)
 #pragma once
 
+#include <algorithm>
 #include <tuple>
 
 #include "wu/core/fits.hpp"
@@ -10,6 +11,7 @@
 #include "wu/ops/attention.hpp"
 #include "wu/ops/fused_linear.hpp"
 #include "wu/ops/rope.hpp"
+#include "wu/ops/scratch.hpp"
 
 namespace wu {
 
@@ -62,6 +64,21 @@ struct Attention {
   static constexpr std::size_t saved_bytes(Index rows, Index memory_rows) {
     return 2 * Workspace::bytes_of<T>(rows * C) + 2 * Workspace::bytes_of<T>(memory_rows * C) +
            Workspace::bytes_of<accumulator_t<T>>(rows * heads);
+  }
+  /// What forward takes from the workspace, for groups of so many queries and keys. scratch: a device's, as ReferenceScratch.
+  template <class T>
+  static constexpr ForwardBytes forward_bytes(Index rows, Index memory_rows, Index queries, Index keys,
+                                              const auto& scratch) {
+    const std::size_t kept = saved_bytes<T>(rows, memory_rows);
+    return {kept + scratch.template attention<T>(queries, keys, HeadWidth), kept};
+  }
+  /// What backward takes from the workspace at once.
+  template <class T>
+  static constexpr std::size_t backward_bytes(Index rows, Index memory_rows, Index queries, Index keys,
+                                              const auto& scratch) {
+    return Workspace::bytes_of<T>(rows * C) + 2 * Workspace::bytes_of<T>(memory_rows * C) +
+           std::max(scratch.template attention_backward<T>(queries, keys, HeadWidth),
+                    scratch.template joint_linear_backward<T>(memory_rows * C));
   }
   /// Floating-point operations of forward in products, where each row of x attends to so many rows of u.
   static constexpr double operations(Index rows, Index memory_rows, Index attended) {

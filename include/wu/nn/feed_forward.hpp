@@ -6,6 +6,7 @@
 #include "wu/core/workspace.hpp"
 #include "wu/nn/linear.hpp"
 #include "wu/ops/fused_linear.hpp"
+#include "wu/ops/scratch.hpp"
 
 namespace wu {
 
@@ -42,6 +43,17 @@ struct FeedForward {
   /// What forward takes from the workspace and keeps.
   template <class T>
   static constexpr std::size_t saved_bytes(Index rows) {
+    return Workspace::bytes_of<T>(rows * Hidden);
+  }
+  /// What forward takes from the workspace, y wanted or not.
+  template <class T>
+  static constexpr ForwardBytes forward_bytes(bool wanted, Index rows) {
+    const std::size_t kept = saved_bytes<T>(rows);
+    return {kept + (wanted ? Workspace::bytes_of<T>(rows * Hidden) : 0), kept};
+  }
+  /// What backward takes from the workspace at once.
+  template <class T>
+  static constexpr std::size_t backward_bytes(Index rows) {
     return Workspace::bytes_of<T>(rows * Hidden);
   }
   /// Floating-point operations of forward in products.

@@ -7,12 +7,14 @@
 //   - and backward<T>(ctx, ws, gradients..., saved, p, more...), with the same `more`.
 #pragma once
 
+#include <algorithm>
 #include <cstddef>
 #include <tuple>
 #include <type_traits>
 #include <utility>
 
 #include "wu/core/workspace.hpp"
+#include "wu/ops/scratch.hpp"
 
 namespace wu {
 
@@ -40,6 +42,18 @@ struct Recompute : Module {
   template <class T>
   static constexpr std::size_t saved_bytes(const auto&...) {
     return 0;
+  }
+
+  /// What forward takes from the workspace, the output wanted or not: of Module::forward_bytes nothing is kept.
+  template <class T>
+  static constexpr ForwardBytes forward_bytes(bool wanted, const auto&... sizes) {
+    return {Module::template forward_bytes<T>(wanted, sizes...).most, 0};
+  }
+  /// What backward takes at once: Module's forward and its backward on top of what that keeps.
+  template <class T>
+  static constexpr std::size_t backward_bytes(const auto&... sizes) {
+    const ForwardBytes again = Module::template forward_bytes<T>(false, sizes...);
+    return std::max(again.most, again.kept + Module::template backward_bytes<T>(sizes...));
   }
 
   /// Module's, whose activations are given back. Throws what it does.

@@ -19,3 +19,4 @@
 #include "wu/ops/resample.hpp"
 #include "wu/ops/rms_norm.hpp"
 #include "wu/ops/rope.hpp"
+#include "wu/ops/scratch.hpp"
