@@ -45,11 +45,16 @@ class Buffer {
 
   Buffer() = default;
   /// count values, all zero. Throws Error as checked_count does.
-  explicit Buffer(Index count)
-      : data_(static_cast<T*>(
-            ::operator new(static_cast<std::size_t>(checked_count<T>(count)) * sizeof(T), std::align_val_t{alignment}))),
-        size_(count) {
+  explicit Buffer(Index count) : Buffer(uninitialised(count)) {
     for (Index k = 0; k < count; ++k) ::new (static_cast<void*>(data_ + k)) T();
+  }
+  /// count values that are whatever the memory held: write before reading. The system gives pages of it when they are first used.
+  static Buffer uninitialised(Index count) {
+    Buffer buffer;
+    const std::size_t bytes = static_cast<std::size_t>(checked_count<T>(count)) * sizeof(T);
+    buffer.data_ = static_cast<T*>(::operator new(bytes, std::align_val_t{alignment}));
+    buffer.size_ = count;
+    return buffer;
   }
   /// What is moved from is empty.
   Buffer(Buffer&& other) noexcept : data_(std::exchange(other.data_, nullptr)), size_(std::exchange(other.size_, 0)) {}
@@ -64,7 +69,7 @@ class Buffer {
 
   /// A copy in memory of its own.
   Buffer clone() const {
-    Buffer copy(size_);
+    Buffer copy = uninitialised(size_);
     for (Index k = 0; k < size_; ++k) copy.data_[k] = data_[k];
     return copy;
   }

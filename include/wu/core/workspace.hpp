@@ -80,7 +80,7 @@ class Workspace {
   std::size_t size_of(std::size_t chunk) const { return static_cast<std::size_t>(memory_[chunk].size()); }
   void add_chunk(std::size_t bytes) {
     if (chunks_ == most_chunks) throw Error("workspace: expected to be left alone after its memory was moved to another");
-    memory_[chunks_] = Buffer<std::byte>(static_cast<Index>(bytes));
+    memory_[chunks_] = Buffer<std::byte>::uninitialised(static_cast<Index>(bytes));
     ++chunks_;
   }
 

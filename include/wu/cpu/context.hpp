@@ -68,7 +68,7 @@ class Context : public reference {
   template <class T>
   T* scratch(Index count) {
     const Index bytes = checked_count<T>(count) * static_cast<Index>(sizeof(T));
-    if (scratch_.size() < bytes) scratch_ = Buffer<std::byte>(bytes);
+    if (scratch_.size() < bytes) scratch_ = Buffer<std::byte>::uninitialised(bytes);
     return reinterpret_cast<T*>(scratch_.data());
   }
 
