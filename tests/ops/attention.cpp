@@ -3,6 +3,7 @@
 
 #include <cstring>
 #include <initializer_list>
+#include <limits>
 
 #include "support/gradient_check.hpp"
 #include "wu/cpu/attention.hpp"
@@ -290,32 +291,63 @@ BOOST_AUTO_TEST_CASE(attention_memory_grows_linearly_with_the_sequence) {
   }
 }
 
-// exp of these scores is beyond float; the largest is taken off before.
+// exp of these scores is beyond float; the largest is taken off before. Few keys, and several blocks of them.
 BOOST_AUTO_TEST_CASE(attention_survives_huge_scores) {
-  const Case c{"", {map({{2, 3}}), map({{3, 1}}), map({{2, 5}}), map({{5, 1}})}};
-  const auto check = [&](auto& ctx) {
-    Separate<float, 6, 2> a(c);
+  const auto check = [&](auto& ctx, Index keys) {
+    const std::size_t n_keys = static_cast<std::size_t>(keys);
+    Separate<float, 6, 2> a(Case{"", {map({{2, 3}}), map({{3, 1}}), map({{2, keys}}), map({{keys, 1}})}});
     for (float& x : a.q) x = std::fabs(x) + 0.5f;
     for (std::size_t n = 0; n < 6; ++n) {
-      a.k[6 * 2 + n] = 1e4f;                                        // in group 0 one key takes everything
-      for (std::size_t j = 5; j < 10; ++j) a.k[6 * j + n] = -1e4f;  // in group 1 every score is hugely negative
+      a.k[6 * (n_keys - 3) + n] = 1e4f;                                          // in group 0 one key takes everything
+      for (std::size_t j = n_keys; j < 2 * n_keys; ++j) a.k[6 * j + n] = -1e4f;  // in group 1 every score is hugely negative
     }
     wu::Workspace ws;
     a.forward(ctx, ws), a.backward(ctx, ws);
     for (std::size_t i = 0; i < 3; ++i)
       for (std::size_t n = 0; n < 6; ++n) {
-        BOOST_CHECK_EQUAL(a.out[6 * i + n], a.v[6 * 2 + n]);
+        BOOST_CHECK_EQUAL(a.out[6 * i + n], a.v[6 * (n_keys - 3) + n]);
         float mean = 0;
-        for (std::size_t j = 5; j < 10; ++j) mean += a.v[6 * j + n] / 5;
+        for (std::size_t j = n_keys; j < 2 * n_keys; ++j) mean += a.v[6 * j + n] / static_cast<float>(keys);
         BOOST_CHECK_SMALL(a.out[6 * (3 + i) + n] - mean, 1e-3f);
       }
     for (const auto* values : {&a.lse, &a.dq, &a.dk, &a.dv})
       for (const float x : *values) BOOST_REQUIRE(std::isfinite(x));
   };
   wu::reference reference;
-  check(reference);
+  check(reference, 5);
   wu::cpu::Context cpu({.threads = 2});
-  check(cpu);
+  for (const Index keys : {5, 530}) check(cpu, keys);
+}
+
+// A score of -inf has the weight 0, in whatever block it stands, even where a whole block has no other.
+BOOST_AUTO_TEST_CASE(attention_gives_no_weight_to_scores_of_minus_infinity) {
+  constexpr float infinity = std::numeric_limits<float>::infinity();
+  wu::cpu::Context cpu({.threads = 1});
+  for (const std::size_t keys : {std::size_t{3}, std::size_t{20}, std::size_t{600}}) {
+    const Index n = static_cast<Index>(keys);
+    Separate<float, 6, 2> a(Case{"", {map({{1, 1}}), map({{2, 1}}), map({{1, 1}}), map({{n, 1}})}});
+    for (float& x : a.q) x = std::fabs(x) + 0.5f;
+    for (std::size_t at = 0; at < 6 * (keys - 2); ++at) a.k[at] = -infinity;
+    wu::Workspace ws;
+    a.forward(cpu, ws);
+    Separate<float, 6, 2> last(Case{"", {map({{1, 1}}), map({{2, 1}}), map({{1, 1}}), map({{2, 1}})}});
+    last.q = a.q, last.k.assign(a.k.end() - 12, a.k.end()), last.v.assign(a.v.end() - 12, a.v.end());
+    last.forward(cpu, ws);
+    BOOST_CHECK_SMALL(relative_error(a.out, last.out), 1e-6);
+    BOOST_CHECK_SMALL(relative_error(a.lse, last.lse), 1e-6);
+  }
+}
+
+// What a program may ask for in advance is what the workspace gives out.
+BOOST_AUTO_TEST_CASE(attention_takes_the_scratch_that_it_says) {
+  for (const Index n : {Index{7}, Index{130}}) {
+    wu::cpu::Context cpu({.threads = 2});
+    wu::Workspace forward, backward;
+    Separate<float, 8, 2> a(self("", map({{2, 1}}), map({{n, 2}})));
+    a.forward(cpu, forward), a.backward(cpu, backward);
+    BOOST_CHECK_EQUAL(forward.peak_bytes(), wu::cpu::attention_scratch_bytes<float>(n, n, 4, 2));
+    BOOST_CHECK_EQUAL(backward.peak_bytes(), wu::cpu::attention_backward_scratch_bytes<float>(n, n, 4, 2));
+  }
 }
 
 BOOST_AUTO_TEST_CASE(attention_refuses_rows_that_do_not_fit) {

@@ -22,13 +22,17 @@ inline constexpr bool attention_types =
 /// T: float, double or bfloat16.
 template <class T>
 constexpr std::size_t attention_scratch_bytes(Index queries, Index keys, Index D, int threads) {
-  if (kernel::ShortAttention<T>::answers(queries, keys)) return 0;
-  return static_cast<std::size_t>(kernel::TiledAttention<T>::forward_bytes(queries, keys, D) * threads);
+  const Index each = kernel::ShortAttention<T>::answers(queries, keys)
+                         ? kernel::ShortAttention<T>::forward_bytes(D)
+                         : kernel::TiledAttention<T>::forward_bytes(queries, keys, D);
+  return static_cast<std::size_t>(each * threads);
 }
 template <class T>
 constexpr std::size_t attention_backward_scratch_bytes(Index queries, Index keys, Index D, int threads) {
-  if (kernel::ShortAttention<T>::answers(queries, keys)) return 0;
-  return static_cast<std::size_t>(kernel::TiledAttention<T>::backward_bytes(queries, keys, D) * threads);
+  const Index each = kernel::ShortAttention<T>::answers(queries, keys)
+                         ? kernel::ShortAttention<T>::backward_bytes(D)
+                         : kernel::TiledAttention<T>::backward_bytes(queries, keys, D);
+  return static_cast<std::size_t>(each * threads);
 }
 ///@}
 
@@ -42,7 +46,7 @@ void attention_forward(Context& ctx, Workspace& ws, auto out, auto lse, auto q, 
   detail::check_attention_widths<q.width, heads, lse.width, out.width>();
   detail::check_attention(rows, q, k, v, out, lse);
   const kernel::AttentionOperands<T> in{spaced(q), spaced(k), spaced(v), rows, heads, D};
-  if (kernel::ShortAttention<T>::answers(rows)) kernel::ShortAttention<T>::forward(ctx, spaced(out), spaced(lse), in);
+  if (kernel::ShortAttention<T>::answers(rows)) kernel::ShortAttention<T>::forward(ctx, ws, spaced(out), spaced(lse), in);
   else kernel::TiledAttention<T>::forward(ctx, ws, spaced(out), spaced(lse), in);
 }
 
@@ -60,7 +64,7 @@ void attention_backward(Context& ctx, Workspace& ws, auto dq /* = */, auto dk /*
   check_rows("attention, gradients of keys and values", k, dk, dv);
   const kernel::AttentionOperands<T> in{spaced(q), spaced(k), spaced(v), rows, heads, D};
   const kernel::AttentionGradients<T> g{spaced(dq), spaced(dk), spaced(dv), spaced(dout), spaced(out), spaced(lse)};
-  if (kernel::ShortAttention<T>::answers(rows)) kernel::ShortAttention<T>::backward(ctx, g, in);
+  if (kernel::ShortAttention<T>::answers(rows)) kernel::ShortAttention<T>::backward(ctx, ws, g, in);
   else kernel::TiledAttention<T>::backward(ctx, ws, g, in);
 }
 

@@ -77,6 +77,18 @@ template <class T>
   return fold<W>(sum, sum_of_two);
 }
 
+/// W floats rounded to bfloat16; what is below the smallest normal number may become 0.
+template <Index W>
+[[gnu::always_inline]] inline void store_rounded(bfloat16* to, const FloatLanes<W>& values) {
+#if defined(__AVX512BF16__)
+  if constexpr (W == 16) {
+    store(to, _mm512_cvtneps_pbh(std::bit_cast<__m512>(values)));
+    return;
+  }
+#endif
+  store_narrow<W>(to, values);
+}
+
 /// to = factor * from, rounded to T.
 template <class T>
 [[gnu::always_inline]] inline void store_scaled(T* to, const accumulator_t<T>* from, accumulator_t<T> factor, Index count) {
@@ -84,11 +96,11 @@ template <class T>
   in_blocks<lanes<S>>(count, [=]<Index W>(Index c) {
     const auto value = static_cast<typename Lanes<S, W>::type>(factor * load_wide<W>(from + c));
     if constexpr (std::is_same_v<T, S>) store(to + c, value);
-    else store_narrow<W>(to + c, value);
+    else store_rounded<W>(to + c, value);
   });
 }
 
-/// A register of words whose halves are low and high rounded to bfloat16. For numbers that are normal or 0.
+/// A register of words whose halves are low and high rounded likewise.
 template <Index W>
 [[gnu::always_inline]] inline WordLanes<W> join(const FloatLanes<W>& low, const FloatLanes<W>& high) {
 #if defined(__AVX512BF16__)
@@ -106,17 +118,6 @@ template <Index W>
     return static_cast<WordLanes<W>>((bits & 0x7FFFFFFFu) > 0x7F800000u ? quiet : nearest);
   };
   return rounded(low) >> 16 | (rounded(high) & 0xFFFF0000u);
-}
-/// Registers rounded to bfloat16, for numbers that are normal or 0.
-template <Index W>
-[[gnu::always_inline]] inline void store_rounded(bfloat16* to, const FloatLanes<W>& values) {
-#if defined(__AVX512BF16__)
-  if constexpr (W == 16) {
-    store(to, _mm512_cvtneps_pbh(std::bit_cast<__m512>(values)));
-    return;
-  }
-#endif
-  store_narrow<W>(to, values);
 }
 /// The halves of joined words, low and high, in a row of their own each.
 template <Index W>

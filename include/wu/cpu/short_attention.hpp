@@ -1,6 +1,6 @@
 // Attention of at most 16 queries to at most 16 keys on the CPU: over the layers of a network, over the ranks of an adapter.
-// Products of that size cost more to set up than to compute. Here rows are read where they lie, with channels across the lanes,
-// and the sums over lanes of a register's worth of scores are taken together. The formulas of ops/attention.hpp, with
+// Products of that size cost more to set up than to compute. Here channels lie across the lanes, and the sums over
+// lanes of a register's worth of scores are taken together. The formulas of ops/attention.hpp, with
 // delta_i = sum_j p_ij (dout_i . v_j).
 #pragma once
 
@@ -33,7 +33,7 @@ using ShortRows = std::array<At, static_cast<std::size_t>(short_rows)>;
 }  // namespace detail
 
 namespace kernel {
-/// T: float, double or bfloat16. No scratch from the workspace.
+/// T: float, double or bfloat16.
 template <class T>
 class ShortAttention {
  public:
@@ -42,12 +42,15 @@ class ShortAttention {
   static constexpr bool answers(Index queries, Index keys) {
     return queries <= detail::short_rows && keys <= detail::short_rows;
   }
-  static void forward(Context& ctx, Spaced<T> out, Spaced<Sum> lse, const AttentionOperands<T>& in) {
-    by_keys(in, [&]<Index Keys>() { forward<Keys>(ctx, out, lse, in); });
+  static void forward(Context& ctx, Workspace& ws, Spaced<T> out, Spaced<Sum> lse, const AttentionOperands<T>& in) {
+    by_keys(in, [&]<Index Keys>() { forward<Keys>(ctx, ws, out, lse, in); });
   }
-  static void backward(Context& ctx, const AttentionGradients<T>& g, const AttentionOperands<T>& in) {
-    by_keys(in, [&]<Index Keys>() { backward<Keys>(ctx, g, in); });
+  static void backward(Context& ctx, Workspace& ws, const AttentionGradients<T>& g, const AttentionOperands<T>& in) {
+    by_keys(in, [&]<Index Keys>() { backward<Keys>(ctx, ws, g, in); });
   }
+  /// Bytes of scratch that each takes for each thread.
+  static constexpr Index forward_bytes(Index D) { return copied_bytes(D); }
+  static constexpr Index backward_bytes(Index D) { return 4 * copied_bytes(D); }
 
  private:
   using Product = PackedProduct<T>;
@@ -69,9 +72,9 @@ class ShortAttention {
   }
 
   template <Index Keys>
-  static void forward(Context& ctx, Spaced<T> out, Spaced<Sum> lse, const AttentionOperands<T>& in);
+  static void forward(Context& ctx, Workspace& ws, Spaced<T> out, Spaced<Sum> lse, const AttentionOperands<T>& in);
   template <Index Keys>
-  static void backward(Context& ctx, const AttentionGradients<T>& g, const AttentionOperands<T>& in);
+  static void backward(Context& ctx, Workspace& ws, const AttentionGradients<T>& g, const AttentionOperands<T>& in);
   template <Index Keys>
   static void dots(Scores& to, const Rows& a, Index count, const Rows& b, Index D);
   template <Index Inputs>
@@ -79,22 +82,37 @@ class ShortAttention {
                   Index output_step, Index D);
   static Words load_words(const T* from, Index count);
 
-  /// Which rows a call works on: the same offsets in every group.
-  struct Offsets {
-    detail::ShortRows<Index> query{}, key{};
-    Index queries, keys;
-    explicit Offsets(const AttentionRows& rows) : queries(rows.query.size()), keys(rows.key.size()) {
+  /// The rows of one operand that a group has: as far from its first in every group.
+  template <class U>
+  struct GroupRows {
+    Spaced<U> all;
+    Index count;
+    detail::ShortRows<Index> offset{};
+    GroupRows(Spaced<U> rows, const RowMap& map) : all(rows), count(map.size()) {
       // What is missing to 16 is the last one again: it is computed with and not used.
-      for (Index i = 0; i < detail::short_rows; ++i) {
-        if (queries > 0) query[static_cast<std::size_t>(i)] = rows.query(std::min(i, queries - 1));
-        key[static_cast<std::size_t>(i)] = rows.key(std::min(i, keys - 1));
-      }
+      for (Index i = 0; i < detail::short_rows && count > 0; ++i)
+        offset[static_cast<std::size_t>(i)] = map(std::min(i, count - 1)) * all.stride;
+    }
+    detail::ShortRows<U*> at(Index base, Index column) const {
+      U* const first = all.row(base) + column;
+      detail::ShortRows<U*> rows;
+      for (std::size_t i = 0; i < rows.size(); ++i) rows[i] = first + offset[i];
+      return rows;
     }
   };
-  template <class U>
-  static detail::ShortRows<U*> rows_at(Spaced<U> all, Index base, Index column, const detail::ShortRows<Index>& offsets) {
-    detail::ShortRows<U*> rows;
-    for (std::size_t i = 0; i < rows.size(); ++i) rows[i] = all.row(base + offsets[i]) + column;
+  static constexpr Index copied_bytes(Index D) { return static_cast<Index>(Workspace::bytes_of<T>(detail::short_rows * D)); }
+  /// The rows side by side. Rows a large power of two apart share one set of each cache, which does not hold them all: they are
+  /// fetched once.
+  static Rows copied(std::byte* to, const Rows& from, Index count, Index D) {
+    Rows rows;
+    T* row = reinterpret_cast<T*>(to);
+    for (Index i = 0; i < detail::short_rows; ++i) rows[static_cast<std::size_t>(i)] = row + std::min(i, count - 1) * D;
+    for (Index i = 0; i < count; ++i, row += D) {
+      const T* const at = from[static_cast<std::size_t>(i)];
+      Index c = 0;
+      for (; c + step <= D; c += step) detail::store(row + c, detail::load<Words>(at + c));
+      for (; c < D; ++c) row[c] = at[c];
+    }
     return rows;
   }
   /// work(head, column, base of the queries, base of the keys) for some of the groups' heads.
@@ -190,60 +208,76 @@ void ShortAttention<T>::mix(const detail::ShortRows<T*>& to, Index outputs, cons
       Values sum = weight[0] * in[0];
       for (Index i = 1; i < Inputs; ++i) sum += weight[i * input_step] * in[i];
       if constexpr (std::is_same_v<T, Sum>) detail::store(to[static_cast<std::size_t>(o)] + c, sum);
-      else detail::store_narrow<Some>(to[static_cast<std::size_t>(o)] + c, sum);
+      else detail::store_rounded<Some>(to[static_cast<std::size_t>(o)] + c, sum);
     }
   });
 }
 
 template <class T>
 template <Index Keys>
-void ShortAttention<T>::forward(Context& ctx, Spaced<T> out, Spaced<Sum> lse, const AttentionOperands<T>& in) {
+void ShortAttention<T>::forward(Context& ctx, Workspace& ws, Spaced<T> out, Spaced<Sum> lse,
+                                const AttentionOperands<T>& in) {
   using Line = Lines<Keys>;
-  const Offsets offsets(in.rows);
-  const Index queries = offsets.queries, keys = offsets.keys;
-  const Sum scale = 1 / std::sqrt(static_cast<Sum>(in.D)), log2_scale = scale * std::numbers::log2e_v<Sum>;
-  ctx.split(in.rows.groups() * in.heads, 2 * queries * keys * in.D, [&](int, Index begin, Index end) {
+  const GroupRows<const T> q(in.q, in.rows.query), k(in.k, in.rows.key), v(in.v, in.rows.key);
+  const GroupRows<T> y(out, in.rows.query);
+  const GroupRows<Sum> each_lse(lse, in.rows.query);
+  const Index queries = q.count, keys = k.count, D = in.D;
+  const Sum scale = 1 / std::sqrt(static_cast<Sum>(D)), log2_scale = scale * std::numbers::log2e_v<Sum>;
+  const Workspace::Scope scope(ws);
+  std::byte* const scratch = ws.take_values<std::byte>(forward_bytes(D) * ctx.threads());
+  ctx.split(in.rows.groups() * in.heads, 2 * queries * keys * D, [&](int thread, Index begin, Index end) {
     Scores p, tops, totals;
+    std::byte* const copy = scratch + thread * forward_bytes(D);
     each_item(in, begin, end, [&](Index head, Index column, Index base_q, Index base_k) {
-      dots<Keys>(p, rows_at(in.q, base_q, column, offsets.query), queries, rows_at(in.k, base_k, column, offsets.key), in.D);
+      dots<Keys>(p, q.at(base_q, column), queries, copied(copy, k.at(base_k, column), keys, D), D);
       for (Index i = 0; i < queries; i += Line::rows) {
         V line[Line::vectors];
         Sum* const at = p.at + i * Keys;
-        for (Index v = 0; v < Line::vectors; ++v)
-          line[v] = Line::existing(detail::load<V>(at + v * W), v, keys, -std::numeric_limits<Sum>::infinity());
+        for (Index n = 0; n < Line::vectors; ++n)
+          line[n] = Line::existing(detail::load<V>(at + n * W), n, keys, -std::numeric_limits<Sum>::infinity());
         const V top = Line::fold_rows(line, detail::larger_of_two);
         for (V& score : line) score = detail::exp2_lanes<Sum, W>((score - top) * log2_scale);
         const V total = Line::fold_rows(line, detail::sum_of_two), share = Sum(1) / total;
-        for (Index v = 0; v < Line::vectors; ++v) detail::store(at + v * W, static_cast<V>(line[v] * share));
+        for (Index n = 0; n < Line::vectors; ++n) detail::store(at + n * W, static_cast<V>(line[n] * share));
         detail::store(tops.at + i * Keys, top);
         detail::store(totals.at + i * Keys, total);
       }
-      mix<Keys>(rows_at(out, base_q, column, offsets.query), queries, rows_at(in.v, base_k, column, offsets.key), p.at, 1,
-                Keys, in.D);
+      mix<Keys>(y.at(base_q, column), queries, v.at(base_k, column), p.at, 1, Keys, D);
+      Sum* const first_lse = lse.row(base_q) + head;
       for (Index i = 0; i < queries; ++i)
-        lse.row(base_q + offsets.query[static_cast<std::size_t>(i)])[head] =
-            tops.at[i * Keys] * scale + std::log(totals.at[i * Keys]);
+        first_lse[each_lse.offset[static_cast<std::size_t>(i)]] = tops.at[i * Keys] * scale + std::log(totals.at[i * Keys]);
     });
   });
 }
 
 template <class T>
 template <Index Keys>
-void ShortAttention<T>::backward(Context& ctx, const AttentionGradients<T>& g, const AttentionOperands<T>& in) {
+void ShortAttention<T>::backward(Context& ctx, Workspace& ws, const AttentionGradients<T>& g,
+                                 const AttentionOperands<T>& in) {
   using Line = Lines<Keys>;
-  const Offsets offsets(in.rows);
-  const Index queries = offsets.queries, keys = offsets.keys;
-  const Sum scale = 1 / std::sqrt(static_cast<Sum>(in.D)), log2_scale = scale * std::numbers::log2e_v<Sum>;
-  ctx.split(in.rows.groups() * in.heads, 5 * queries * keys * in.D, [&](int, Index begin, Index end) {
+  const RowMap &query = in.rows.query, &key = in.rows.key;
+  const GroupRows<const T> all_q(in.q, query), all_dout(g.dout, query), all_k(in.k, key), all_v(in.v, key);
+  const GroupRows<T> dq(g.dq, query), dk(g.dk, key), dv(g.dv, key);
+  const GroupRows<const Sum> each_lse(g.lse, query);
+  const Index queries = all_q.count, keys = all_k.count, D = in.D;
+  const Sum scale = 1 / std::sqrt(static_cast<Sum>(D)), log2_scale = scale * std::numbers::log2e_v<Sum>;
+  const Workspace::Scope scope(ws);
+  std::byte* const scratch = ws.take_values<std::byte>(backward_bytes(D) * ctx.threads());
+  ctx.split(in.rows.groups() * in.heads, 5 * queries * keys * D, [&](int thread, Index begin, Index end) {
     Scores p, ds, shift;
+    std::byte* const copy = scratch + thread * backward_bytes(D);
     each_item(in, begin, end, [&](Index head, Index column, Index base_q, Index base_k) {
-      const Rows q = rows_at(in.q, base_q, column, offsets.query), dout = rows_at(g.dout, base_q, column, offsets.query),
-                 k = rows_at(in.k, base_k, column, offsets.key), v = rows_at(in.v, base_k, column, offsets.key);
-      dots<Keys>(p, q, queries, k, in.D);
-      dots<Keys>(ds, dout, queries, v, in.D);
+      const auto take = [&](Index n, const GroupRows<const T>& rows, Index base) {
+        return copied(copy + n * copied_bytes(D), rows.at(base, column), rows.count, D);
+      };
+      const Rows q = take(0, all_q, base_q), dout = take(1, all_dout, base_q), k = take(2, all_k, base_k),
+                 v = take(3, all_v, base_k);
+      dots<Keys>(p, q, queries, k, D);
+      dots<Keys>(ds, dout, queries, v, D);
+      const Sum* const first_lse = g.lse.row(base_q) + head;
       for (Index i = 0; i < Product::up_to(Line::rows, queries); ++i)
         std::fill_n(shift.at + i * Keys, Keys,
-                    g.lse.row(base_q + offsets.query[static_cast<std::size_t>(i)])[head] * std::numbers::log2e_v<Sum>);
+                    first_lse[each_lse.offset[static_cast<std::size_t>(i)]] * std::numbers::log2e_v<Sum>);
       for (Index i = 0; i < queries; i += Line::rows) {
         V weight[Line::vectors], term[Line::vectors], slope[Line::vectors];
         for (Index n = 0; n < Line::vectors; ++n) {
@@ -259,12 +293,12 @@ void ShortAttention<T>::backward(Context& ctx, const AttentionGradients<T>& g, c
           detail::store(ds.at + i * Keys + n * W, static_cast<V>(weight[n] * (slope[n] - delta) * scale));
         }
       }
-      mix<Keys>(rows_at(g.dq, base_q, column, offsets.query), queries, k, ds.at, 1, Keys, in.D);
+      mix<Keys>(dq.at(base_q, column), queries, k, ds.at, 1, Keys, D);
       by_count(queries, [&]<Index Queries>() {
         std::fill(p.at + queries * Keys, p.at + Queries * Keys, Sum(0));
         std::fill(ds.at + queries * Keys, ds.at + Queries * Keys, Sum(0));
-        mix<Queries>(rows_at(g.dk, base_k, column, offsets.key), keys, q, ds.at, Keys, 1, in.D);
-        mix<Queries>(rows_at(g.dv, base_k, column, offsets.key), keys, dout, p.at, Keys, 1, in.D);
+        mix<Queries>(dk.at(base_k, column), keys, q, ds.at, Keys, 1, D);
+        mix<Queries>(dv.at(base_k, column), keys, dout, p.at, Keys, 1, D);
       });
     });
   });
