@@ -33,16 +33,22 @@ void add_attention(const std::string& kind, const AttentionRows& rows) {
   });
 }
 
-/// The generator's grid: 8 layers of 24 tokens of 4 joined ranks.
+/// The generator's grid: 8 layers of 24 tokens of 16 ranks, four of them joined in one row, or none.
 using Tokens = Grid<Axis<"layer", 8>, Axis<"token", 24>, Axis<"rank", 4>>;
+using AllRanks = Grid<Axis<"layer", 8>, Axis<"token", 24>, Axis<"rank", 16>>;
 
 WU_BENCHMARK(add_attention<float, 512, 64>("self", one_group(768, 768)));
 WU_BENCHMARK(add_attention<float, 512, 64>("cross", one_group(768, 128)));
 WU_BENCHMARK(add_attention<float, 512, 64>("token_rank", Tokens::attend<"token", "rank">(1)));
+WU_BENCHMARK(add_attention<float, 512, 64>("token_rank", AllRanks::attend<"token", "rank">(1)));
 WU_BENCHMARK(add_attention<float, 512, 64>("layer", Tokens::attend<"layer">(1)));
 WU_BENCHMARK(add_attention<float, 64, 16>("rank", Tokens::attend<"rank">(4)));
-WU_BENCHMARK(add_attention<double, 512, 64>("self", one_group(768, 768)));
+WU_BENCHMARK(add_attention<double, 512, 64>("token_rank", Tokens::attend<"token", "rank">(1)));
 WU_BENCHMARK(add_attention<double, 512, 64>("layer", Tokens::attend<"layer">(1)));
+WU_BENCHMARK(add_attention<bfloat16, 512, 64>("cross", one_group(768, 128)));
+WU_BENCHMARK(add_attention<bfloat16, 512, 64>("token_rank", Tokens::attend<"token", "rank">(1)));
+WU_BENCHMARK(add_attention<bfloat16, 512, 64>("token_rank", AllRanks::attend<"token", "rank">(1)));
+WU_BENCHMARK(add_attention<bfloat16, 512, 64>("layer", Tokens::attend<"layer">(1)));
 WU_BENCHMARK(add_attention<bfloat16, 64, 16>("self", one_group(64, 64)));
 
 }  // namespace
