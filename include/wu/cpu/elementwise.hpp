@@ -84,14 +84,11 @@ void Elementwise<T>::broadcast_backward(Context& ctx, D* dx, const T* dy, Index 
 
 template <class T>
 void Elementwise<T>::add_rows(Sum* sums, const T* rows, Index first, Index last, Index C) {
-  const auto several = [=]<Index R>(Index r) {
+  for (Index r = first; r < last; ++r)
     detail::each_wide<T>(C, [=]<Index W>(Index c) {
-      auto sum = detail::load_wide<W>(sums + c);
-      for (Index i = r; i < r + R; ++i) sum += detail::load_wide<W>(rows + i * C + c);
-      detail::store(sums + c, sum);
+      using V = detail::WideLanes<T, W>;
+      detail::store(sums + c, static_cast<V>(detail::load<V>(sums + c) + detail::load_wide<W>(rows + r * C + c)));
     });
-  };
-  detail::in_blocks<8>(last, several, first);
 }
 
 template <class T>

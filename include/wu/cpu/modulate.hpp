@@ -46,22 +46,15 @@ void Modulate<T>::backward(Context& ctx, T* dx, Spaced<T> dshift, Spaced<T> dsca
       ctx, groups, k, 2 * C, C,
       [=](Sum* sums, Index g, Index first, Index last) {
         const T* const by = scale.row(g);
-        detail::in_blocks<4>(
-            last,
-            [=]<Index R>(Index r) {
-              detail::each_wide<T>(C, [=]<Index W>(Index c) {
-                using V = detail::WideLanes<T, W>;
-                const V factor = Sum(1) + detail::load_wide<W>(by + c);
-                V sum = detail::load<V>(sums + c), along = detail::load<V>(sums + C + c);
-                for (Index i = r * C + c; i < (r + R) * C; i += C) {
-                  const V d = detail::load_wide<W>(dy + i);
-                  sum += d, along += d * detail::load_wide<W>(x + i);
-                  if (dx) detail::store_narrow<W>(dx + i, d * factor);
-                }
-                detail::store(sums + c, sum), detail::store(sums + C + c, along);
-              });
-            },
-            first);
+        for (Index r = first; r < last; ++r)
+          detail::each_wide<T>(C, [=]<Index W>(Index c) {
+            using V = detail::WideLanes<T, W>;
+            const V d = detail::load_wide<W>(dy + r * C + c);
+            detail::store(sums + c, static_cast<V>(detail::load<V>(sums + c) + d));
+            Sum* const along = sums + C + c;
+            detail::store(along, static_cast<V>(detail::load<V>(along) + d * detail::load_wide<W>(x + r * C + c)));
+            if (dx) detail::store_narrow<W>(dx + r * C + c, d * (Sum(1) + detail::load_wide<W>(by + c)));
+          });
       },
       [=](Index g, const Sum* sums) {
         if (dshift.data) detail::narrow(dshift.row(g), sums, C);
@@ -90,22 +83,13 @@ void Modulate<T>::gated_add_backward(Context& ctx, T* dh, Spaced<T> dgate, const
       ctx, groups, k, C, C,
       [=](Sum* sums, Index g, Index first, Index last) {
         const T* const by = gate.row(g);
-        detail::in_blocks<4>(
-            last,
-            [=]<Index R>(Index r) {
-              detail::each_wide<T>(C, [=]<Index W>(Index c) {
-                using V = detail::WideLanes<T, W>;
-                const V factor = detail::load_wide<W>(by + c);
-                V along = detail::load<V>(sums + c);
-                for (Index i = r * C + c; i < (r + R) * C; i += C) {
-                  const V d = detail::load_wide<W>(dy + i);
-                  along += d * detail::load_wide<W>(h + i);
-                  if (dh) detail::store_narrow<W>(dh + i, d * factor);
-                }
-                detail::store(sums + c, along);
-              });
-            },
-            first);
+        for (Index r = first; r < last; ++r)
+          detail::each_wide<T>(C, [=]<Index W>(Index c) {
+            using V = detail::WideLanes<T, W>;
+            const V d = detail::load_wide<W>(dy + r * C + c);
+            detail::store(sums + c, static_cast<V>(detail::load<V>(sums + c) + d * detail::load_wide<W>(h + r * C + c)));
+            if (dh) detail::store_narrow<W>(dh + r * C + c, d * detail::load_wide<W>(by + c));
+          });
       },
       [=](Index g, const Sum* sums) {
         if (dgate.data) detail::narrow(dgate.row(g), sums, C);

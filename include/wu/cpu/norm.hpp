@@ -2,6 +2,7 @@
 // nearest cache. The gradients of gain and bias are summed in the same pass as the gradient of x.
 #pragma once
 
+#include <array>
 #include <cmath>
 
 #include "wu/cpu/bfloat16.hpp"
@@ -24,10 +25,9 @@ struct Norm {
                        const Sum* inverse, const T* gain, Index rows, Index C);
 
  private:
-  /// R rows of backward; what they give to dgain is added to C sums, to dbias the C after these.
-  template <Index R>
-  static void backward_rows(T* dx, bool add, Sum* sums, const T* dy, const T* x, const Sum* mean, const Sum* inverse,
-                            const T* gain, Index C);
+  /// One row of backward; what it gives to dgain is added to C sums, to dbias the C after these.
+  static void backward_row(T* dx, bool add, Sum* sums, const T* dy, const T* x, Sum centre, Sum inverse, const T* gain,
+                           Index C);
 };
 
 template <class T, bool Centred>
@@ -60,40 +60,34 @@ void Norm<T, Centred>::forward(Context& ctx, T* y, Sum* mean, Sum* inverse, cons
 }
 
 template <class T, bool Centred>
-template <Index R>
-void Norm<T, Centred>::backward_rows(T* dx, bool add, Sum* sums, const T* dy, const T* x, const Sum* mean,
-                                     const Sum* inverse, const T* gain, Index C) {
-  Sum centre[R] = {}, level[R] = {}, back[R] = {};  // dx = inverse (dy gain - level - (x - centre) back)
-  for (Index i = 0; i < R; ++i) {
-    if constexpr (Centred) centre[i] = mean[i];
-    if (!dx) continue;
-    const auto of_row = detail::row_sums<Sum, Centred ? 2 : 1>(C, [&]<Index W>(Index c) {
+void Norm<T, Centred>::backward_row(T* dx, bool add, Sum* sums, const T* dy, const T* x, Sum centre, Sum inverse,
+                                    const T* gain, Index C) {
+  Sum level = 0, back = 0;  // dx = inverse (dy gain - level - (x - centre) back)
+  if (dx) {
+    const auto of_row = detail::row_sums<Sum, Centred ? 2 : 1>(C, [=]<Index W>(Index c) {
       using V = detail::WideLanes<T, W>;
-      V h = detail::load_wide<W>(dy + i * C + c);
+      V h = detail::load_wide<W>(dy + c);
       if (gain) h *= detail::load_wide<W>(gain + c);
-      const V along = h * (detail::load_wide<W>(x + i * C + c) - centre[i]);
+      const V along = h * (detail::load_wide<W>(x + c) - centre);
       if constexpr (Centred) return std::array<V, 2>{along, h};
       else return std::array<V, 1>{along};
     });
-    back[i] = of_row[0] * inverse[i] * inverse[i] / static_cast<Sum>(C);
-    if constexpr (Centred) level[i] = of_row[1] / static_cast<Sum>(C);
+    back = of_row[0] * inverse * inverse / static_cast<Sum>(C);
+    if constexpr (Centred) level = of_row[1] / static_cast<Sum>(C);
   }
-  detail::each_wide<T>(C, [&]<Index W>(Index c) {
+  detail::each_wide<T>(C, [=]<Index W>(Index c) {
     using V = detail::WideLanes<T, W>;
-    V along{}, sum{}, scale{};
-    if (gain) scale = detail::load_wide<W>(gain + c);
-    for (Index i = 0; i < R; ++i) {
-      const V g = detail::load_wide<W>(dy + i * C + c), v = detail::load_wide<W>(x + i * C + c) - centre[i];
-      if (dx) {
-        V out = inverse[i] * ((gain ? g * scale : g) - level[i] - v * back[i]);
-        if (add) out += detail::load_wide<W>(dx + i * C + c);
-        detail::store_narrow<W>(dx + i * C + c, out);
-      }
-      along += g * (v * inverse[i]), sum += g;
+    const V g = detail::load_wide<W>(dy + c), v = detail::load_wide<W>(x + c) - centre;
+    if (dx) {
+      V h = g;
+      if (gain) h *= detail::load_wide<W>(gain + c);
+      V out = inverse * (h - level - v * back);
+      if (add) out += detail::load_wide<W>(dx + c);
+      detail::store_narrow<W>(dx + c, out);
     }
     if (!sums) return;
-    detail::store(sums + c, detail::load<V>(sums + c) + along);
-    if constexpr (Centred) detail::store(sums + C + c, detail::load<V>(sums + C + c) + sum);
+    detail::store(sums + c, static_cast<V>(detail::load<V>(sums + c) + g * (v * inverse)));
+    if constexpr (Centred) detail::store(sums + C + c, static_cast<V>(detail::load<V>(sums + C + c) + g));
   });
 }
 
@@ -101,19 +95,15 @@ template <class T, bool Centred>
 void Norm<T, Centred>::backward(Context& ctx, T* dx, bool add, Sum* dgain, Sum* dbias, const T* dy, const T* x,
                                 const Sum* mean, const Sum* inverse, const T* gain, Index rows, Index C) {
   const auto some_rows = [=](Sum* sums, Index first, Index last) {
-    detail::in_blocks<4>(
-        last,
-        [&]<Index R>(Index r) {
-          backward_rows<R>(dx ? dx + r * C : nullptr, add, sums, dy + r * C, x + r * C, Centred ? mean + r : nullptr,
-                           inverse + r, gain, C);
-        },
-        first);
+    for (Index r = first; r < last; ++r)
+      backward_row(dx ? dx + r * C : nullptr, add, sums, dy + r * C, x + r * C, Centred ? mean[r] : Sum(0), inverse[r], gain,
+                   C);
   };
-  if (!dgain && !dbias) ctx.split(rows, C, [&](int, Index begin, Index end) { some_rows(nullptr, begin, end); });
+  if (!dgain && !dbias) ctx.split(rows, C, [=](int, Index begin, Index end) { some_rows(nullptr, begin, end); });
   else
     detail::sum_row_groups<Sum>(
         ctx, 1, rows, Centred ? 2 * C : C, C,
-        [&](Sum* sums, Index, Index first, Index last) { some_rows(sums, first, last); },
+        [=](Sum* sums, Index, Index first, Index last) { some_rows(sums, first, last); },
         [=](Index, const Sum* sums) {
           for (Index c = 0; c < C && dgain; ++c) dgain[c] += sums[c];
           for (Index c = 0; c < C && dbias; ++c) dbias[c] += sums[C + c];

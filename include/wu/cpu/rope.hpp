@@ -1,6 +1,7 @@
 // Rotary embedding on the CPU: rows over threads; y[j] = x[j] cos[j] + x[j ^ 1] sin[j] on whole vectors of channels.
 #pragma once
 
+#include <algorithm>
 #include <array>
 #include <span>
 
@@ -22,15 +23,11 @@ void rotate_vectors(T* slice, const S* cos, const S* sin, S sign, Index from, In
     const V c = load<V>(cos + from), s = sign * load<V>(sin + from);
     for (Index head = 0; head < C; head += D) {
       T* const at = slice + head + from;
-      V x;
-      if constexpr (std::is_same_v<T, S>) x = load<V>(at);
-      else x = load_wide<W>(at);
+      const V x = load_wide<W>(at);
       const V swapped = [&]<int... j>(std::integer_sequence<int, j...>) {
         return __builtin_shufflevector(x, x, (j ^ 1)...);
       }(std::make_integer_sequence<int, static_cast<int>(W)>{});
-      const V turned = x * c + swapped * s;
-      if constexpr (std::is_same_v<T, S>) store(at, turned);
-      else store_narrow<W>(at, turned);
+      store_narrow<W>(at, x * c + swapped * s);
     }
   }
   if constexpr (W > 2) rotate_vectors<W / 2>(slice, cos, sin, sign, from, width, C, D);
@@ -53,19 +50,23 @@ struct Rope {
 
 template <class T>
 void Rope<T>::rotate(Context& ctx, Spaced<T> x, std::span<const Axis> axes, Sum sign, Index rows, Index C, Index D) {
+  constexpr Index several = 16;  // rows that stay in the nearest caches while the axes go by
   ctx.split(rows, C, [=](int, Index begin, Index end) {
-    Index start = 0;
-    for (const auto& [axis, cos, sin] : axes) {
-      // Positions are counted along: a division for each row would cost as much as the rotation.
-      Index position = begin / axis.divisor % axis.positions, since = begin % axis.divisor;
-      for (Index r = begin; r < end; ++r) {
-        detail::rotate_vectors<detail::lanes<Sum>>(x.row(r) + start, cos + position * axis.width,
-                                                   sin + position * axis.width, sign, 0, axis.width, C, D);
-        if (++since < axis.divisor) continue;
-        since = 0;
-        if (++position == axis.positions) position = 0;
+    for (Index first = begin; first < end; first += several) {
+      const Index last = std::min(end, first + several);
+      Index start = 0;
+      for (const auto& [axis, cos, sin] : axes) {
+        // Positions are counted along: a division for each row would cost as much as the rotation.
+        Index position = first / axis.divisor % axis.positions, since = first % axis.divisor;
+        for (Index r = first; r < last; ++r) {
+          detail::rotate_vectors<detail::lanes<Sum>>(x.row(r) + start, cos + position * axis.width,
+                                                     sin + position * axis.width, sign, 0, axis.width, C, D);
+          if (++since < axis.divisor) continue;
+          since = 0;
+          if (++position == axis.positions) position = 0;
+        }
+        start += axis.width;
       }
-      start += axis.width;
     }
   });
 }
