@@ -54,6 +54,8 @@ BOOST_AUTO_TEST_CASE(a_model_that_was_saved_and_loaded_writes_the_same_adapters)
   BOOST_CHECK(same_bits(loaded.weights.flat(), model.weights.flat()));
   BOOST_CHECK(same_bits(loaded.forward(ctx, condition).span(), written.span()));
   BOOST_CHECK(same_bits(loaded.forward(ctx, condition).span(), written.span()));  // the workspace's second use
+  const auto prefix = Writer::prefix<float>(ctx, ws, loaded.weights.frozen());
+  BOOST_CHECK(same_bits(loaded.forward(ctx, condition, prefix).span(), written.span()));
   BOOST_CHECK_EQUAL(io::SafeTensors::open(path).metadata().at("what"), "a generator");
   BOOST_CHECK(same_bits(Model<Writer, float>::load(folder.path()).weights.flat(), model.weights.flat()));
 }
