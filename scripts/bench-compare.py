@@ -3,6 +3,7 @@
 
   bench-compare.py before.json after.json    name, time before and after, ratio, share of the machine's best before and after
   bench-compare.py bench.json                every benchmark of one file
+  bench-compare.py bench.json --roofline     the generator's operations: what bounds each and how near it comes
 
 The files are Google Benchmark's (--benchmark_out=FILE). Where a benchmark was repeated, its median counts. A share
 is of_peak, of the matrix product, or of_copy, of the copy, both measured in the same run.
@@ -16,6 +17,8 @@ import sys
 
 UNITS = {"ns": 1e-9, "us": 1e-6, "ms": 1e-3, "s": 1.0}
 SHARES = {"of_peak": "peak", "of_copy": "copy"}
+RATES = {"of_peak": "GFLOP/s", "of_copy": "GB/s"}
+BYTES = {"F64": 8, "F32": 4, "BF16": 2}
 
 
 def stop(what):
@@ -25,7 +28,7 @@ def stop(what):
 
 
 def read(path):
-    """{name: {"time": seconds, "share": number or None, "of": "peak" or "copy" or ""}} in the order of registration, and the
+    """{name: {"time": seconds, "share": number or None, "of": "peak" or "copy" or "", "rate": of that a second}} in the order of registration, and the
     context."""
     try:
         with open(path, encoding="utf-8") as file:
@@ -48,6 +51,7 @@ def read(path):
                 "time": statistics.median(entry["real_time"] * UNITS[entry["time_unit"]] for entry in entries),
                 "share": statistics.median(entry[counter] for entry in entries) if counter else None,
                 "of": SHARES.get(counter, ""),
+                "rate": statistics.median(entry[RATES[counter]] for entry in entries) * 1e9 if counter else None,
             }
             if not results[name]["time"] > 0:
                 raise ValueError(f"{name} took no time")
@@ -118,9 +122,9 @@ def caption(context):
     return ", ".join(parts)
 
 
-def write_markdown(path, results, context):
+def write_markdown(path, lines, context, mark):
     """Replaces what stands between the two marks in a page."""
-    begin, end = "<!-- measured: begin -->\n", "<!-- measured: end -->"
+    begin, end = f"<!-- {mark}: begin -->\n", f"<!-- {mark}: end -->"
     try:
         with open(path, encoding="utf-8") as file:
             page = file.read()
@@ -128,13 +132,66 @@ def write_markdown(path, results, context):
         stop(f"{path}: {error.strerror}")
     if page.count(begin) != 1 or page.count(end) != 1 or page.index(begin) > page.index(end):
         stop(f"{path}: expected the marks {begin.strip()} and {end}, once each and in this order")
-    lines = table(results)
     cells = [f"| {' | '.join(row)} |" for row in lines]
     cells.insert(1, "| --- |" + " ---: |" * (len(lines[0]) - 1))
     text = f"Measured on: {caption(context)}.\n\n" + "\n".join(cells) + "\n"
     before, after = page[: page.index(begin) + len(begin)], page[page.index(end) :]
     with open(path, "w", encoding="utf-8") as file:
         file.write(before + text + after)
+
+
+# ---- roofline ------------------------------------------------------------------------------------------------------------
+
+
+def least_values(name):
+    """How many values an operation that multiplies moves at least: inputs and outputs once, what is added to twice. None for
+    names that are not known here."""
+    sizes = {key: int(value) for key, value in re.findall(r"(\w+):(\d+)", name)}
+    widths, backward = re.search(r"/(\d+)x(\d+)/", name), "/backward" in name
+    if name.startswith("linear/") and widths:  # x, W, y; backward: dy, x, W, dx, and dW twice
+        n, k, m = sizes["rows"], int(widths[1]), int(widths[2])
+        return n * m + 2 * n * k + 3 * k * m if backward else n * k + k * m + n * m
+    if name.startswith("attention/"):  # q, k, v, y; backward: dy and the four gradients beside them
+        width = int(re.search(r"/(\d+)/head:", name)[1])
+        return sizes["groups"] * width * (sizes["queries"] + sizes["keys"]) * (4 if backward else 2)
+    return None
+
+
+def roofline(results, pattern):
+    """For most threads. An operation can be done no sooner than its products at the peak or its bytes at the rate of the copy,
+    whichever takes longer; `reached` is that time as a share of the measured one."""
+    threads = max(int(match[1]) for name in results if (match := re.search(r"/threads:(\d+)$", name)))
+    chosen = {name.removesuffix(f"/threads:{threads}"): result for name, result in results.items()
+              if name.endswith(f"/threads:{threads}")}
+    peaks, copies = {}, []
+    for name, result in chosen.items():
+        dtype = next((part for part in name.split("/") if part in BYTES), None)
+        if result["share"] and result["of"] == "peak":
+            peaks.setdefault(dtype, []).append(result["rate"] / result["share"])
+        elif result["share"]:
+            copies.append(result["rate"] / result["share"])
+    if not copies:
+        stop("a roofline needs at least one benchmark that is compared with the copy")
+    copy = statistics.median(copies)
+    rows = [["operation", "MFLOP", "MB", "FLOP / byte", "bound by", "time", "reached"]]
+    for name, result in chosen.items():
+        dtype = next((part for part in name.split("/") if part in BYTES), None)
+        if not re.search(pattern, name) or dtype not in BYTES or result["rate"] is None:
+            continue
+        multiplies = result["of"] == "peak"
+        values = least_values(name) if multiplies else None
+        if multiplies and values is None:
+            continue
+        flops = result["rate"] * result["time"] if multiplies else 0
+        bytes_ = values * BYTES[dtype] if multiplies else result["rate"] * result["time"]
+        by_products = flops / statistics.median(peaks[dtype]) if multiplies else 0
+        by_memory = bytes_ / copy
+        rows.append([name, f"{flops / 1e6:.0f}", f"{bytes_ / 1e6:.2f}", f"{flops / bytes_:.0f}",
+                     "products" if by_products > by_memory else "memory", time_text(result["time"]),
+                     f"{100 * max(by_products, by_memory) / result['time']:.0f} %"])
+    if len(rows) == 1:
+        stop(f"no operation matches {pattern}")
+    return rows
 
 
 # ---- two files -----------------------------------------------------------------------------------------------------------
@@ -162,21 +219,25 @@ def main():
     parser.add_argument("--fail-above", type=float, metavar="RATIO",
                         help="exit with 1 if a benchmark's time after is more than RATIO times that before")
     parser.add_argument("--markdown", metavar="FILE", help="with one file: replace the table of measurements in a page")
+    parser.add_argument("--roofline", nargs="?", metavar="REGEX",
+                        const=r"^(linear/512|attention/.*/512/|(rms_norm|rope|silu|add)/512/).*/(F32|BF16)/",
+                        help="with one file: what bounds an operation, of those that match (default: the generator's)")
     options = parser.parse_args()
     if options.after is None and (options.fail_above is not None or options.threshold):
         parser.error("--threshold and --fail-above compare two files")
-    if options.after is not None and options.markdown:
-        parser.error("--markdown takes one file of benchmarks")
+    if options.after is not None and (options.markdown or options.roofline):
+        parser.error("--markdown and --roofline take one file of benchmarks")
     if options.threshold < 0:
         parser.error("--threshold is 0 or more")
 
     before, context = read(options.before)
     if options.after is None:
+        lines = roofline(before, options.roofline) if options.roofline else table(before)
         if options.markdown:
-            write_markdown(options.markdown, before, context)
+            write_markdown(options.markdown, lines, context, "roofline" if options.roofline else "measured")
         else:
             print(caption(context))
-            print(columns(table(before)))
+            print(columns(lines))
         return 0
 
     after, _ = read(options.after)

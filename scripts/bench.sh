@@ -10,7 +10,7 @@ usage: scripts/bench.sh [--peers] [--quick] [--filter REGEX] [--out DIR] [--mark
   --quick         each benchmark once and briefly, for a first look
   --filter REGEX  only the benchmarks whose name matches, for example '^generator/.*/F32/'
   --out DIR       where bench.json and bench.txt go, or peers.json and peers.txt (default: ./out)
-  --markdown      also replace the tables in docs/benchmarks.md, or docs/performance.md
+  --markdown      also replace the tables in docs/benchmarks.md and docs/performance.md; needs all benchmarks
   -h, --help      this text
 With --peers:
   --python PYTHON a Python that has the packages of benchmarks/peers/requirements.txt. Without it they are installed, some
@@ -78,5 +78,6 @@ fi
 python3 "$root/scripts/bench-compare.py" "$out/bench.json" | tee "$out/bench.txt"
 if [[ -n $markdown ]]; then
   python3 "$root/scripts/bench-compare.py" "$out/bench.json" --markdown "$root/docs/benchmarks.md"
+  python3 "$root/scripts/bench-compare.py" "$out/bench.json" --roofline --markdown "$root/docs/performance.md"
 fi
 echo "written: $out/bench.json, $out/bench.txt"

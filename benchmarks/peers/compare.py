@@ -131,7 +131,7 @@ def main():
     parser.add_argument("--out", default="out", metavar="DIR", help="where peers.json and peers.txt go (default: ./out)")
     parser.add_argument("--markdown", metavar="FILE", help="also replace the tables in a page")
     options = parser.parse_args()
-    options.rounds, options.seconds = (2, 0.0) if options.quick else (5, 0.5)
+    options.rounds, options.seconds = (2, 0.3) if options.quick else (5, 0.5)
 
     out = pathlib.Path(options.out)
     out.mkdir(parents=True, exist_ok=True)

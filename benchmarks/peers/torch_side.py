@@ -4,7 +4,7 @@ usage: torch_side.py eager|compiled THREADS      commands on standard input, eac
   version            of PyTorch
   open WORK FOLDER   from the weights and inputs that wu's side saved in the folder
   check FOLDER       the first steps' results against wu's: the largest relative difference of a tensor, and which one's
-  run SECONDS        the seconds of each of so many steps as fit, at least three, after one that is not timed
+  run SECONDS        the seconds of each of so many steps as fit, at least one, after one that is not timed
   memory             bytes in memory before a step and at most during it, and those kept between steps
 """
 
@@ -51,7 +51,7 @@ def check(work, folder):
 def run(work, seconds):
     work.step()
     times, begin = [], time.perf_counter()
-    while len(times) < 3 or time.perf_counter() - begin < seconds:
+    while not times or time.perf_counter() - begin < seconds:
         start = time.perf_counter()
         work.step()
         times.append(time.perf_counter() - start)

@@ -159,7 +159,7 @@ class TrainingStep(Work):
         self.optimiser.zero_grad()
         loss = self.run(**self.given)
         loss.backward()
-        nn.utils.clip_grad_norm_(self.memory.parameters(), 1)
+        self.norm = nn.utils.clip_grad_norm_(self.memory.parameters(), 1)
         self.optimiser.step()
         self.losses.append(loss.item())
 
@@ -169,8 +169,9 @@ class TrainingStep(Work):
         return sum(x.nbytes for x in states if torch.is_tensor(x))
 
     def results(self):
-        self.output, self.out = "losses", torch.tensor(self.losses, dtype=torch.float64)
-        return super().results()
+        """Gradients as they were before clipping."""
+        gradients = {f"grad.{name}": leaf.grad * self.norm.clamp(min=1) for name, leaf in self.leaves.items()}
+        return gradients | {"losses": torch.tensor(self.losses, dtype=torch.float64)}
 
 
 KINDS = {"product": Product, "generator": GeneratorWork, "adapted_linear": AdaptedLinear, "training_step": TrainingStep}

@@ -113,11 +113,11 @@ void add(std::vector<Work>& works, Index b, Index side) {
                            text_encoder_products<TextEncoder>(b, 1).forward();
   works.push_back({message("training_step/requests:", b, "/side:", side, "/", dtype_name<T>, "/forward+backward"),
                    work.operations, [=](Setup& s) {
+                     using Sum = accumulator_t<T>;
                      auto& run = s.keep(std::make_shared<train::Training<Learned, T>>());
-                     std::ranges::copy(s.weights<Learned, T>("learned.").flat(), run.weights().flat().begin());
-                     s.kept_bytes += run.first.flat().size_bytes() + run.second.flat().size_bytes() +
-                                     run.gradients().flat().size_bytes();
-                     for (auto& one : io::to_tensors(run.gradients().frozen(), "grad."))
+                     std::ranges::copy(s.weights<Learned, Sum>("learned.").flat(), run.weights().flat().begin());
+                     s.kept_bytes += 3 * run.first.flat().size_bytes();  // two moments and the gradients
+                     for (auto& one : io::to_tensors(std::as_const(run.gradients()).view(), "grad."))
                        s.computed.push_back(std::move(one));
                      const auto frozen = s.weights<Frozen, T>("frozen.").frozen();
                      const auto pictures = [&](const char* name, Index size) {
@@ -154,6 +154,8 @@ void add(std::vector<Work>& works, Index b, Index side) {
 void add_training_steps(std::vector<Work>& works) {
   add<float>(works, 24, 48);  // what wu-edit train does
   add<float>(works, 4, 64);
+  add<bfloat16>(works, 24, 48);
+  add<bfloat16>(works, 4, 64);
 }
 
 }  // namespace peers
