@@ -56,8 +56,8 @@ std::vector<std::size_t> allocations_of_steps() {
   Workspace ws;
   train::Training<Memory, float> run;
   Weights<Backbone, float> backbone;
-  Condition::initialise<float>(run.values.view().condition, 1);
-  Generator::initialise<float>(run.values.view().generator, 2);
+  Condition::initialise<float>(run.weights().view().condition, 1);
+  Generator::initialise<float>(run.weights().view().generator, 2);
   Backbone::initialise<float>(backbone.view(), 3);
   const Pictures seen = pictures("seen", 20), source = pictures("source", side), target = pictures("target", side),
                  noise = pictures("noise", side);
