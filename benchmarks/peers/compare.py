@@ -21,7 +21,7 @@ import table
 
 HERE = pathlib.Path(__file__).parent
 SIDES = ("wu", "eager", "compiled")
-TOLERANCE = {"F32": 1e-4, "BF16": 0.05}  # of the check: the largest relative difference of a tensor
+TOLERANCE = {"F32": 1e-4, "BF16": 0.1}  # of the check: the largest relative difference of a tensor
 # What only PyTorch's side runs: the product of its other library. Its float32 products go to MKL.
 MORE_PRODUCTS = {"product/onednn/F32/forward": "product/square/F32/forward"}
 

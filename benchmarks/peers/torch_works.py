@@ -136,7 +136,7 @@ class TrainingStep(Work):
 
     def __init__(self, given, name, dtype, transform):
         super().__init__()
-        self.dtype, self.losses = dtype, []
+        self.losses = []
         side = given["source"].shape[1]
         self.backbone = load(Backbone((side // 8, side // 8)), given, "frozen.backbone.", dtype).requires_grad_(False)
         self.text = load(TextEncoder(), given, "frozen.text.", dtype).requires_grad_(False)
@@ -180,4 +180,6 @@ KINDS = {"product": Product, "generator": GeneratorWork, "adapted_linear": Adapt
 def open_work(name, given, transform):
     """transform: what makes a function or module quicker, such as torch.compile."""
     dtype = next(DTYPES[part] for part in name.split("/") if part in DTYPES)
-    return KINDS[name.split("/")[0]](given, name, dtype, transform)
+    work = KINDS[name.split("/")[0]](given, name, dtype, transform)
+    work.dtype = dtype
+    return work
