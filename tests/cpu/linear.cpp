@@ -6,6 +6,7 @@
 
 #include "support/gradient_check.hpp"
 #include "wu/cpu/cpu.hpp"
+#include "wu/cpu/library_product.hpp"
 
 using wu::Index, wu::Tensor, wu::View, wu::bfloat16, wu::dyn;
 

@@ -22,26 +22,26 @@
 
 // NOLINTBEGIN(bugprone-macro-parentheses): neither argument is an expression
 // Those that are one template for all three types, and those that are not.
-#define WU_CPU_INSTANCES(PREFIX, T)                \
-  PREFIX template struct kernel::Skinny<T>;        \
-  PREFIX template struct kernel::Activations<T>;   \
-  PREFIX template struct kernel::Depthwise<T>;     \
-  PREFIX template struct kernel::Elementwise<T>;   \
-  PREFIX template struct kernel::Embedding<T>;     \
-  PREFIX template struct kernel::Gemm<T>;          \
-  PREFIX template struct kernel::Linear<T>;        \
-  PREFIX template struct kernel::Lora<T>;          \
-  PREFIX template class kernel::LoraAddition<T>;   \
-  PREFIX template struct kernel::Losses<T>;        \
-  PREFIX template struct kernel::Modulate<T>;      \
-  PREFIX template struct kernel::Optimiser<T>;     \
-  PREFIX template struct kernel::PackedProduct<T>; \
-  PREFIX template struct kernel::Resample<T>;      \
-  PREFIX template struct kernel::Rope<T>;          \
-  PREFIX template class kernel::ShortAttention<T>; \
-  PREFIX template class kernel::TiledAttention<T>; \
-  PREFIX template struct kernel::Norm<T, false>;   \
-  PREFIX template struct kernel::Norm<T, true>;    \
+#define WU_CPU_INSTANCES(PREFIX, T)                 \
+  PREFIX template struct kernel::Skinny<T>;         \
+  PREFIX template struct kernel::Activations<T>;    \
+  PREFIX template struct kernel::Depthwise<T>;      \
+  PREFIX template struct kernel::Elementwise<T>;    \
+  PREFIX template struct kernel::Embedding<T>;      \
+  PREFIX template struct kernel::Gemm<T>;           \
+  PREFIX template struct kernel::Linear<T>;         \
+  PREFIX template struct kernel::Lora<T>;           \
+  PREFIX template class kernel::LoraAddition<T>;    \
+  PREFIX template struct kernel::Losses<T>;         \
+  PREFIX template struct kernel::Modulate<T>;       \
+  PREFIX template struct kernel::Optimiser<T>;      \
+  PREFIX template struct kernel::PackedProduct<T>;  \
+  PREFIX template struct kernel::Resample<T>;       \
+  PREFIX template struct kernel::Rope<T>;           \
+  PREFIX template struct kernel::ShortAttention<T>; \
+  PREFIX template class kernel::TiledAttention<T>;  \
+  PREFIX template struct kernel::Norm<T, false>;    \
+  PREFIX template struct kernel::Norm<T, true>;     \
   PREFIX template struct kernel::LoraGradients<T, accumulator_t<T>>;
 #define WU_CPU_OTHER_INSTANCES(PREFIX)                              \
   PREFIX template struct kernel::LoraGradients<bfloat16, bfloat16>; \
