@@ -11,6 +11,8 @@
 
 #if defined(WU_PRODUCT_EIGEN)
 #include <Eigen/Core>
+#include <atomic>
+#include "wu/core/error.hpp"
 #elif defined(WU_PRODUCT_ONEDNN)
 #include <oneapi/dnnl/dnnl.hpp>
 #include <vector>
@@ -24,6 +26,14 @@
 #undef bfloat16
 #endif
 
+#if defined(WU_PRODUCT_EIGEN)
+namespace wu::cpu::shared {
+/// How Eigen aligns memory where this program multiplied first: bytes for arrays in types, times 2^16, and for the heap. One
+/// variable for the whole program, whatever its parts are compiled for, as Eigen's functions are shared too.
+inline std::atomic<int> eigen_alignment{};
+}  // namespace wu::cpu::shared
+#endif
+
 namespace wu::cpu::inline WU_CPU_TARGET::kernel {
 
 /// What a library multiplies: C (M, N) = A (M, K) B (K, N), or += with `add`; a transposed operand lies as (K, M), or (N, K).
@@ -34,6 +44,17 @@ struct LibraryProduct {
 };
 
 #if defined(WU_PRODUCT_EIGEN)
+/// Throws Error if this part of the program aligns Eigen's memory otherwise than the part that multiplied first.
+inline void check_eigen_alignment() {
+  constexpr int arrays = EIGEN_MAX_STATIC_ALIGN_BYTES, heap = EIGEN_MAX_ALIGN_BYTES, here = arrays << 16 | heap;
+  if (shared::eigen_alignment.load(std::memory_order_relaxed) == here) return;
+  int first = 0;
+  if (!shared::eigen_alignment.compare_exchange_strong(first, here) && first != here)
+    throw Error(message("cpu: expected Eigen to align memory to ", first >> 16, " and ", first & 0xFFFF,
+                        " bytes, as where this program first multiplied, found ", arrays, " and ", heap,
+                        ": its parts are compiled with different -march, see docs/mixing-builds.md"));
+}
+
 template <class T>
   requires(std::is_same_v<T, float> || std::is_same_v<T, double>)
 struct LibraryProduct<T> {
@@ -42,6 +63,7 @@ struct LibraryProduct<T> {
                        bool b_transposed, Index M, Index N, Index K, bool add) {
     using Matrix = Eigen::Matrix<T, Eigen::Dynamic, Eigen::Dynamic, Eigen::RowMajor>;
     using Read = Eigen::Map<const Matrix, 0, Eigen::OuterStride<>>;
+    check_eigen_alignment();
     Eigen::Map<Matrix, 0, Eigen::OuterStride<>> c(C, M, N, Eigen::OuterStride<>(c_row));
     const auto with = [&](const auto& a) {
       const auto store = [&](const auto& b) {

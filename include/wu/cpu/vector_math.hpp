@@ -1,5 +1,5 @@
-// Exponentials and square roots of whole arrays, which Eigen (cpu/eigen.hpp) computes in vector registers: std::exp and
-// std::sqrt in a loop are not vectorised, for they may set errno. All on the calling thread.
+// Functions of whole arrays in vector registers: std::exp and std::sqrt in a loop are not vectorised, for they may set errno. All
+// on the calling thread. A result depends on its operands alone, not on where in the arrays they lie.
 #pragma once
 
 #include "wu/core/view.hpp"
@@ -11,8 +11,6 @@ namespace wu::cpu::inline WU_CPU_TARGET::kernel {
 /// For float and double. Results may lie where an operand does.
 template <class T>
 struct VectorMath {
-  /// y = exp(x - shift)
-  static void exp(T* y, const T* x, T shift, Index count);
   /// y = x / (1 + exp(-x)), and dx = dy y'(x)
   static void silu(T* y, const T* x, Index count);
   static void silu_backward(T* dx, const T* dy, const T* x, Index count);
@@ -26,5 +24,5 @@ struct VectorMath {
 }  // namespace wu::cpu::inline WU_CPU_TARGET::kernel
 
 #ifndef WU_PRECOMPILED
-#include "wu/cpu/eigen.hpp"
+#include "wu/cpu/vector_math_kernel.hpp"
 #endif

@@ -1,7 +1,7 @@
-#include "wu/cpu/matrix.hpp"
+#include "wu/cpu/library_product.hpp"
 
 void second_product() {
   const float a = 2, b = 3;
   float c = 0;
-  wu::cpu::kernel::Matrix<float>::times({&c, 1}, {&a, 1}, {&b, 1}, 1, 1, 1);
+  wu::cpu::kernel::LibraryProduct<float>::multiply(&c, 1, &a, 1, false, &b, 1, false, 1, 1, 1, false);
 }
