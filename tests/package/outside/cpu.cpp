@@ -1,4 +1,4 @@
-// wu::cpu: Eigen and two threads.
+// wu::cpu: two threads.
 #include "wu/cpu/cpu.hpp"
 #include "lora.hpp"
 
