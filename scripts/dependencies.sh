@@ -9,7 +9,7 @@ needs=(
   'g++|a C++20 compiler|c++'
   'cmake|CMake 3.25 or newer|cmake'
   'ninja-build|the Ninja build tool|ninja'
-  'libeigen3-dev|Eigen 3.4: matrices|Eigen/Core'
+  'libeigen3-dev|Eigen 3.4: wu-inspect, and the tests of products by Eigen|Eigen/Core'
   'nlohmann-json3-dev|nlohmann-json 3.10 or newer: the report of the examples|nlohmann/json.hpp'
   'libxtensor-dev|xtensor 0.24: n-dimensional arrays, for wu/io/arrays.hpp|xtensor/xtensor.hpp'
   'libboost-test-dev|Boost.Test 1.74 or newer: the tests|boost/test/unit_test.hpp'

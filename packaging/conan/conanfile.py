@@ -37,7 +37,6 @@ class WuRecipe(ConanFile):
         cmake_layout(self)
 
     def requirements(self):
-        self.requires("eigen/[>=3.4 <4]", transitive_headers=True)
         if self.options.arrays:
             self.requires("xtensor/[>=0.24 <0.25]", transitive_headers=True)
 
@@ -67,7 +66,7 @@ class WuRecipe(ConanFile):
         headers.builddirs = [os.path.join("lib", "cmake", "wu")]
 
         cpu = self.cpp_info.components["cpu"]
-        cpu.requires = ["headers", "eigen::eigen"]
+        cpu.requires = ["headers"]
         if self.settings.get_safe("os") in ("Linux", "FreeBSD"):
             cpu.system_libs = ["pthread"]
         if self.options.arrays:
