@@ -57,12 +57,12 @@ class Side:
 
 
 def sides_of(name, chosen):
-    """Which sides run a work: products are not compiled, and growth is wu's alone."""
+    """Which sides run a work: products are not compiled, growth and recompute are wu's alone."""
     kind = name.split("/")[0]
     if kind == "product":
         sides = ("eager",) if name in MORE_PRODUCTS else ("wu", "eager") if "square" in name else ("wu",)
     else:
-        sides = ("wu",) if kind == "growth" else SIDES
+        sides = ("wu",) if kind in ("growth", "recompute") else SIDES
     return [side for side in sides if side in chosen]
 
 

@@ -30,8 +30,8 @@ void add_forward(std::vector<Work>& works, const std::string& name) {
 }
 
 /// The gradients of all weights and of the condition. Backward has two products for each of a linear layer and five for the
-/// two of attention, whose scores it computes again.
-template <class T, class Model>
+/// two of attention, whose scores it computes again. Keep: RecomputeBlocks runs every block's forward a second time, uncounted.
+template <class T, class Model, class Keep = SaveBlocks>
 void add_forward_backward(std::vector<Work>& works, const std::string& name, Index batch = 1) {
   const auto o = Model::operations(batch, condition_length);
   works.push_back({message(name, "/", dtype_name<T>, "/forward+backward"),
@@ -42,9 +42,11 @@ void add_forward_backward(std::vector<Work>& works, const std::string& name, Ind
                      const auto dtokens = s.input<T, dyn, Model::n, Model::h, Model::r, Model::d>("cotangent", batch);
                      const auto du = s.output<T, dyn, dyn, Model::input>("grad.condition", batch, condition_length);
                      auto& gradients = s.gradients<Model, accumulator_t<T>>();
+                     s.ws = Workspace(
+                         Model::template workspace_bytes<T, Keep>(batch, condition_length, cpu::Scratch{s.ctx.threads()}));
                      s.step = [=, &s, &gradients] {
-                       std::ranges::fill(gradients.flat(), 0.0f);
-                       const auto saved = Model::template forward<T>(s.ctx, s.ws, tokens, u, p);
+                       zero(s.ctx, View<accumulator_t<T>, dyn>(gradients.flat().data(), gradients.extent));
+                       const auto saved = Model::template forward<T, Keep>(s.ctx, s.ws, tokens, u, p);
                        Model::template backward<T>(s.ctx, s.ws, du, gradients.view(), dtokens, saved, p);
                      };
                    }});
@@ -58,6 +60,8 @@ void add_generators(std::vector<Work>& works) {
     add_forward<T, Wide<8, 1>>(works, "generator/a:1");
     add_forward_backward<T, Wide<8, 4>>(works, "generator/a:4");
     add_forward_backward<T, Wide<8, 1>>(works, "generator/a:1");
+    add_forward_backward<T, Wide<8, 4>, RecomputeBlocks>(works, "recompute/a:4");
+    add_forward_backward<T, Wide<8, 1>, RecomputeBlocks>(works, "recompute/a:1");
   };
   both(std::type_identity<float>());
   both(std::type_identity<bfloat16>());
