@@ -33,7 +33,6 @@ struct TrainOptions {
   double minutes = 5.8;
   Index requests = 24, crops = 1;
   double rate = 3e-3;
-  double average = 0;  ///< decay of the weights' moving average, which is then the result; 0: none
   std::uint64_t seed = 1;
   int threads = 0;
   bool resume = false;

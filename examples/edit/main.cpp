@@ -26,7 +26,6 @@ CLI::Validator number(std::string wanted, bool (*fits)(T)) {
 
 int main(int argc, char** argv) {
   using namespace edit;
-  const auto decay = number<double>("a number from 0 to below 1", [](double v) { return v >= 0 && v < 1; });
   const auto positive = number<double>("a number above 0", [](double v) { return v > 0 && std::isfinite(v); });
   const auto count = number<Index>("a whole number above 0", [](Index v) { return v > 0; });
   const auto count_or_none = number<Index>("a whole number that is not negative", [](Index v) { return v >= 0; });
@@ -86,11 +85,6 @@ int main(int argc, char** argv) {
   train_command->add_option("--requests", train_options.requests, "requests in a step")->check(count)->capture_default_str();
   train_command->add_option("--crops", train_options.crops, "tiles of each request")->check(count)->capture_default_str();
   train_command->add_option("--rate", train_options.rate, "largest learning rate")->check(positive)->capture_default_str();
-  train_command
-      ->add_option("--average", train_options.average,
-                   "the result is the moving average of the weights with this decay, such as 0.99; 0: the last weights")
-      ->check(decay)
-      ->capture_default_str();
   train_command->add_option("--seed", train_options.seed, "of everything random")->check(any_seed)->capture_default_str();
   train_command->add_flag("--resume", train_options.resume, "go on from the checkpoint in --model, with its settings");
   threads(train_command, train_options.threads);

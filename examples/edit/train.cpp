@@ -82,7 +82,6 @@ int train(const TrainOptions& options) {
     settings.crops = number<Index>(checkpoint, before, "crops", 1);
     settings.seed = number<std::uint64_t>(checkpoint, before, "seed");
     settings.rate = number<double>(checkpoint, before, "rate");
-    settings.average = before.contains("average") ? number<double>(checkpoint, before, "average") : 0;
     seconds_before = number<double>(checkpoint, before, "train seconds");
     std::istringstream losses(before["losses"]);
     for (double loss; losses >> loss;) note(loss);
@@ -104,7 +103,6 @@ int train(const TrainOptions& options) {
   wu::train::Options rule;
   rule.schedule.peak = settings.rate;
   rule.schedule.steps = settings.steps;
-  rule.average_decay = settings.average;
   auto step = [&] {
     return run.advance(network.ctx, rule, [&](const auto& values, const auto& gradients, Index at, Index) {
       std::vector<Request> requests(static_cast<std::size_t>(settings.requests));
@@ -156,18 +154,16 @@ int train(const TrainOptions& options) {
   if (!options.resume) put_aside(checkpoint);
   Progress progress("step");
   auto facts = [&] {
-    Facts all{{"what", "wu-edit memory"},
-              {"path", path_name(path)},
-              {"steps", std::to_string(settings.steps)},
-              {"requests", std::to_string(settings.requests)},
-              {"crops", std::to_string(settings.crops)},
-              {"seed", std::to_string(settings.seed)},
-              {"rate", exact(settings.rate)},
-              {"backbone hash", std::to_string(backbone_hash)},
-              {"train seconds", wu::message(seconds_before + progress.seconds())},
-              {"photographs", pictures.description}};
-    if (settings.average > 0) all["average"] = exact(settings.average);
-    return all;
+    return Facts{{"what", "wu-edit memory"},
+                 {"path", path_name(path)},
+                 {"steps", std::to_string(settings.steps)},
+                 {"requests", std::to_string(settings.requests)},
+                 {"crops", std::to_string(settings.crops)},
+                 {"seed", std::to_string(settings.seed)},
+                 {"rate", exact(settings.rate)},
+                 {"backbone hash", std::to_string(backbone_hash)},
+                 {"train seconds", wu::message(seconds_before + progress.seconds())},
+                 {"photographs", pictures.description}};
   };
   auto save = [&] {
     Facts so_far = facts();
@@ -216,7 +212,7 @@ int train(const TrainOptions& options) {
   }
   done["loss curve"] = joined(means);
   try {
-    save_weights(options.model / "generator.safetensors", run.average ? *run.average : run.weights(), done);
+    save_weights(options.model / "generator.safetensors", run.weights(), done);
     save_weights(options.model / "backbone.safetensors", frozen, backbone);
   } catch (const wu::FileError&) {
     try {

@@ -50,23 +50,6 @@ BOOST_AUTO_TEST_CASE(a_training_leaves_a_generator_and_the_backbone_as_it_was) {
   BOOST_TEST(contents(trained.model).size() == 2u);  // no checkpoint, nothing half-written
 }
 
-BOOST_AUTO_TEST_CASE(a_training_may_end_in_the_average_of_its_weights) {
-  const Scratch scratch;
-  const auto trained = [&](const fs::path& model, const std::string& decay) {
-    auto arguments = with(train_arguments(model), "--steps", "2");
-    arguments.insert(arguments.end(), {"--average", decay});
-    check_done(wu_edit(arguments));
-    return wu::io::SafeTensors::open((model / "generator.safetensors").string());
-  };
-  const auto last = trained(scratch / "last", "0"), average = trained(scratch / "average", "0.75");
-  BOOST_TEST(last.metadata().count("average") == 0u);
-  BOOST_TEST(average.metadata().at("average") == "0.75");
-  BOOST_TEST(average.metadata().at("loss curve") == last.metadata().at("loss curve"));  // the training is the same
-  BOOST_TEST(average.names() == last.names());
-  const std::string name = "generator.proj_out_B.weight";  // begins at zero
-  BOOST_CHECK(!std::ranges::equal(last.at(name).bytes, average.at(name).bytes));
-}
-
 BOOST_AUTO_TEST_CASE(ctrl_c_saves_the_training_and_says_how_to_go_on) {
   const Stopped& stopped = Stopped::get();
   const fs::path checkpoint = stopped.model / "training.safetensors";
