@@ -6,6 +6,7 @@
 
 #include "support/gradient_check.hpp"
 #include "wu/core/parameters.hpp"
+#include "wu/cpu/cpu.hpp"
 #include "wu/nn/nn.hpp"
 
 namespace {
@@ -44,7 +45,7 @@ Result run(auto&& forward, auto&& backward) {
 
 template <class Module>
 Result of_encoder_block() {
-  reference ctx;
+  cpu::Context ctx({.threads = 2});
   return run<Module>([&](Workspace& ws, Rows y, ConstRows x,
                          const auto& p) { return Module::template forward<double>(ctx, ws, y, x, p, batch); },
                      [&](Workspace& ws, Rows dx, const auto& dp, ConstRows, const auto& saved, const auto& p) {
@@ -54,7 +55,7 @@ Result of_encoder_block() {
 
 template <class Module>
 Result of_feed_forward() {
-  reference ctx;
+  cpu::Context ctx({.threads = 2});
   return run<Module>(
       [&](Workspace& ws, Rows y, ConstRows x, const auto& p) { return Module::template forward<double>(ctx, ws, y, x, p); },
       [&](Workspace& ws, Rows dx, const auto& dp, ConstRows dy, const auto& saved, const auto& p) {
@@ -64,7 +65,7 @@ Result of_feed_forward() {
 
 template <class Module>
 Result of_self_attention() {
-  reference ctx;
+  cpu::Context ctx({.threads = 2});
   AttentionRows attended;
   attended.query_group.push({batch, length}), attended.query.push({length, 1});
   attended.key_group = attended.query_group, attended.key = attended.query;

@@ -26,6 +26,7 @@ struct AdamW {
 /// in which T is summed, float for bfloat16.
 template <class T>
 struct AdamWBuffers {
+  /// What moments, master weights, average and gradients are in.
   using Sum = accumulator_t<T>;
   static constexpr bool has_master = !std::is_same_v<T, Sum>;
 
