@@ -338,6 +338,22 @@ BOOST_AUTO_TEST_CASE(attention_gives_no_weight_to_scores_of_minus_infinity) {
   }
 }
 
+BOOST_AUTO_TEST_CASE(attention_without_queries_gives_keys_no_gradient) {
+  const auto check = [](auto& ctx) {
+    for (const Index keys : {Index{0}, Index{5}, Index{20}}) {
+      wu::Workspace ws;
+      Separate<double, 4, 2> a(Case{"", {map({{2, 0}}), map({{0, 1}}), map({{2, keys}}), map({{keys, 1}})}});
+      a.forward(ctx, ws), a.backward(ctx, ws);
+      const std::vector<double> zeros(static_cast<std::size_t>(2 * keys * 4));
+      BOOST_CHECK(a.dk == zeros && a.dv == zeros);
+    }
+  };
+  wu::reference reference;
+  check(reference);
+  wu::cpu::Context cpu({.threads = 2});
+  check(cpu);
+}
+
 // What a program may ask for in advance is what the workspace gives out.
 BOOST_AUTO_TEST_CASE(attention_takes_the_scratch_that_it_says) {
   for (const Index n : {Index{7}, Index{130}}) {

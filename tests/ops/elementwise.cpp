@@ -129,6 +129,17 @@ BOOST_AUTO_TEST_CASE(broadcast_rows_skips_a_gradient_that_nobody_wants) {
   });
 }
 
+BOOST_AUTO_TEST_CASE(gradients_of_no_rows_add_nothing) {
+  on_each_device([](auto& ctx) {
+    std::vector<double> dx(3 * 7, 2);
+    const View<double, dyn, 7> inner(dx.data(), 3), none(dx.data(), 0);
+    const View<const double, dyn, 7> dy;
+    broadcast_rows_backward(ctx, inner, dy);
+    grid_sum_backward(ctx, inner, none, dy);
+    BOOST_CHECK(dx == std::vector<double>(3 * 7, 2));
+  });
+}
+
 BOOST_AUTO_TEST_CASE(elementwise_operations_refuse_sizes_that_do_not_fit) {
   on_each_device([](auto& ctx) {
     std::vector<double> memory(35);

@@ -1,6 +1,8 @@
 // Attention on the CPU. Few keys: cpu/short_attention.hpp. Any number: cpu/tiled_attention.hpp. The formulas of ops/attention.hpp.
 #pragma once
 
+#include <algorithm>
+
 #include "wu/cpu/attention_operands.hpp"
 #include "wu/cpu/short_attention.hpp"
 #include "wu/cpu/target.hpp"
@@ -45,6 +47,7 @@ void attention_forward(Context& ctx, Workspace& ws, auto out, auto lse, auto q, 
   using T = value_of<decltype(q)>;
   detail::check_attention_widths<q.width, heads, lse.width, out.width>();
   detail::check_attention(rows, q, k, v, out, lse);
+  if (q.rows() == 0) return;
   const kernel::AttentionOperands<T> in{spaced(q), spaced(k), spaced(v), rows, heads, D};
   if (kernel::ShortAttention<T>::answers(rows)) kernel::ShortAttention<T>::forward(ctx, ws, spaced(out), spaced(lse), in);
   else kernel::TiledAttention<T>::forward(ctx, ws, spaced(out), spaced(lse), in);
@@ -62,6 +65,11 @@ void attention_backward(Context& ctx, Workspace& ws, auto dq /* = */, auto dk /*
   detail::check_attention_widths<q.width, heads, lse.width, dq.width, dk.width, dv.width, dout.width, out.width>();
   detail::check_attention(rows, q, k, v, dq, dout, out, lse);
   check_rows("attention, gradients of keys and values", k, dk, dv);
+  if (q.rows() == 0) {  // nothing asks for the keys: their gradients are 0
+    for (Index r = 0; r < k.rows(); ++r)
+      std::fill_n(dk.row(r), dk.width, T(0.0f)), std::fill_n(dv.row(r), dv.width, T(0.0f));
+    return;
+  }
   const kernel::AttentionOperands<T> in{spaced(q), spaced(k), spaced(v), rows, heads, D};
   const kernel::AttentionGradients<T> g{spaced(dq), spaced(dk), spaced(dv), spaced(dout), spaced(out), spaced(lse)};
   if (kernel::ShortAttention<T>::answers(rows)) kernel::ShortAttention<T>::backward(ctx, ws, g, in);

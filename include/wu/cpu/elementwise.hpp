@@ -72,6 +72,7 @@ void Elementwise<T>::broadcast(Context& ctx, T* y, const T* x, Index part, Index
 template <class T>
 template <class D>
 void Elementwise<T>::broadcast_backward(Context& ctx, D* dx, const T* dy, Index part, Index copies) {
+  if (copies == 0) return;
   ctx.split_blocks(part, copies, [=](Index begin, Index end) {
     const auto gather = [=]<Index W>(Index k) {
       detail::WideLanes<T, W> sum = detail::load_wide<W>(dy + k);

@@ -15,6 +15,7 @@ namespace wu::cpu::inline WU_CPU_TARGET::detail {
 template <class S, class Rows, class Store>
 void sum_row_groups(Context& ctx, Index groups, Index k, Index width, Index work_per_row, const Rows& rows,
                     const Store& store) {
+  if (groups == 0) return;
   constexpr Index most_parts = 64, least_rows = 16;
   const Index parts = std::clamp<Index>(k / least_rows, 1, std::max<Index>(1, most_parts / groups));
   S* const all = ctx.scratch<S>((parts > 1 ? groups * parts : ctx.threads()) * width);
