@@ -112,6 +112,22 @@ void check_sizes() {
 
 }  // namespace
 
+BOOST_AUTO_TEST_CASE(linear_layers_of_no_width_or_no_rows) {
+  wu::cpu::Context cpu({.threads = 2});
+  const auto b = values<float, 5>("b");
+  Tensor<float, dyn, 5> y(7);
+  linear_forward(cpu, y.view(), View<const float, dyn, 0>(nullptr, 7), View<const float, 5, 0>(), b.view());
+  for (Index k = 0; k < y.size(); ++k) BOOST_CHECK_EQUAL(y[k], b[k % 5]);
+  linear_forward(cpu, View<float, dyn, 0>(nullptr, 7), as_const(y.view()), View<const float, 0, 5>(),
+                 View<const float, 0>());
+  const auto W = values<float, 5, 3>("W");
+  Tensor<float, 5, 3> dW;
+  const View<const float, dyn, 5> dy(nullptr, 0);
+  linear_backward(cpu, View<float, dyn, 3>(nullptr, 0), dW.view(), View<float, 5>(), dy,
+                  View<const float, dyn, 3>(nullptr, 0), W.view());
+  for (const float v : dW.span()) BOOST_CHECK_EQUAL(v, 0);
+}
+
 BOOST_AUTO_TEST_CASE(linear_layers_are_the_reference_s_in_float) { check_sizes<float>(); }
 BOOST_AUTO_TEST_CASE(linear_layers_are_the_reference_s_in_double) { check_sizes<double>(); }
 BOOST_AUTO_TEST_CASE(linear_layers_are_the_reference_s_in_bfloat16) { check_sizes<bfloat16>(); }

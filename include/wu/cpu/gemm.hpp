@@ -67,8 +67,15 @@ struct Gemm {
     std::array<Term, most> terms;
     std::array<Output, most> outputs;
     Sum* row_sums = nullptr;  ///< (M): the sum of every row of the A of all terms is added
+    /// The K of all terms.
+    Index depth() const {
+      Index K = 0;
+      for (std::size_t t = 0; t < term_count; ++t) K += terms[t].K;
+      return K;
+    }
   };
 
+  /// Any extent may be 0: sums over no k are 0, and are finished as any others.
   static void multiply(Context& ctx, const Problem& problem);
   /// Bytes that multiply takes from the context's scratch, for outputs of N columns each.
   static constexpr Index scratch_bytes(Index K, Index N, Index outputs, int threads) {

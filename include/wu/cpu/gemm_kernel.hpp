@@ -20,9 +20,10 @@ namespace kernel {
 
 template <class T>
 void Gemm<T>::multiply(Context& ctx, const Problem& problem) {
-  Index K = 0, N = 0;
-  for (std::size_t t = 0; t < problem.term_count; ++t) K += problem.terms[t].K;
+  const Index K = problem.depth();
+  Index N = 0;
   for (std::size_t o = 0; o < problem.output_count; ++o) N += Product::up_to(Product::columns, problem.outputs[o].N);
+  if (problem.M == 0 || N == 0) return;
   const Sizes sizes(K, N);
   Word* const packed_B = reinterpret_cast<Word*>(ctx.scratch<std::byte>(sizes.bytes(ctx.threads())));
   const auto scratch = [&](int thread) { return packed_B + sizes.words + thread * sizes.thread; };
@@ -82,7 +83,8 @@ void Gemm<T>::rows(Word* scratch, const Word* packed_B, const Problem& problem, 
   const Index skip = first_panel * Product::columns, width = last_panel * Product::columns - skip;
   for (Index r = begin; r < end; r += tile) {
     const Index M = std::min(tile, end - r);
-    if constexpr (LibraryProduct<T>::available) multiply_by_library(sums, problem, block, r, M, skip, width, sum_rows);
+    if (problem.depth() == 0) std::fill_n(sums, M * width, Sum(0));
+    else if constexpr (LibraryProduct<T>::available) multiply_by_library(sums, problem, block, r, M, skip, width, sum_rows);
     else
       each_slice(problem, [&](const Slice& s) {
         pack_A(scratch, problem, r, M, s, sum_rows);
