@@ -21,11 +21,16 @@ template <detail::NotADevice C> void gelu_backward(C&, auto&&...) { detail::Expe
 template <detail::NotADevice C> void gelu_forward(C&, auto&&...) { detail::ExpectDevice<C>(); }
 template <detail::NotADevice C> void grid_sum_backward(C&, auto&&...) { detail::ExpectDevice<C>(); }
 template <detail::NotADevice C> void grid_sum_forward(C&, auto&&...) { detail::ExpectDevice<C>(); }
+template <detail::NotADevice C> void joint_linear_backward(C&, auto&&...) { detail::ExpectDevice<C>(); }
+template <detail::NotADevice C> void joint_linear_forward(C&, auto&&...) { detail::ExpectDevice<C>(); }
 template <detail::NotADevice C> void layer_norm_backward(C&, auto&&...) { detail::ExpectDevice<C>(); }
 template <detail::NotADevice C> void layer_norm_backward_add(C&, auto&&...) { detail::ExpectDevice<C>(); }
 template <detail::NotADevice C> void layer_norm_forward(C&, auto&&...) { detail::ExpectDevice<C>(); }
 template <detail::NotADevice C> void linear_backward(C&, auto&&...) { detail::ExpectDevice<C>(); }
 template <detail::NotADevice C> void linear_forward(C&, auto&&...) { detail::ExpectDevice<C>(); }
+template <detail::NotADevice C> void linear_residual_forward(C&, auto&&...) { detail::ExpectDevice<C>(); }
+template <detail::NotADevice C> void linear_silu_backward(C&, auto&&...) { detail::ExpectDevice<C>(); }
+template <detail::NotADevice C> void linear_silu_forward(C&, auto&&...) { detail::ExpectDevice<C>(); }
 template <detail::NotADevice C> void lora_backward(C&, auto&&...) { detail::ExpectDevice<C>(); }
 template <detail::NotADevice C> void lora_forward(C&, auto&&...) { detail::ExpectDevice<C>(); }
 template <detail::NotADevice C> void lora_linear_backward(C&, auto&&...) { detail::ExpectDevice<C>(); }
