@@ -14,9 +14,7 @@ namespace wu::cpu::inline WU_CPU_TARGET {
 namespace detail {
 /// Types that attention is compiled for: one of float, double and bfloat16, and lse as that is summed.
 template <class Lse, class Q, class... Others>
-inline constexpr bool attention_types =
-    one_type<Q, Others...> && std::is_same_v<value_of<Lse>, accumulator_t<value_of<Q>>> &&
-    (one_native_type<Q> || std::is_same_v<value_of<Q>, bfloat16>);
+inline constexpr bool attention_types = one_product_type<Q, Others...> && summed_as<Q, Lse>;
 }  // namespace detail
 
 ///@{

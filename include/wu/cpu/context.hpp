@@ -18,10 +18,11 @@ using namespace wu::detail;
 /// All views hold values of one type. What mixes types is answered by the reference.
 template <class First, class... More>
 inline constexpr bool one_type = (std::is_same_v<value_of<First>, value_of<More>> && ...);
-/// And the type is one that vector registers multiply; the reference answers for others (bfloat16).
+/// And the type is one that products are compiled for: float, double or bfloat16. The reference answers for others.
 template <class First, class... More>
-inline constexpr bool one_native_type =
-    one_type<First, More...> && (std::is_same_v<value_of<First>, float> || std::is_same_v<value_of<First>, double>);
+inline constexpr bool one_product_type =
+    one_type<First, More...> && (std::is_same_v<value_of<First>, float> || std::is_same_v<value_of<First>, double> ||
+                                 std::is_same_v<value_of<First>, bfloat16>);
 /// What Sums hold is the type in which values of X are summed: float for bfloat16.
 template <class X, class... Sums>
 inline constexpr bool summed_as = (std::is_same_v<value_of<Sums>, sum_of<X>> && ...);

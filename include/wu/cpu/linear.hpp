@@ -13,16 +13,6 @@
 
 namespace wu::cpu::inline WU_CPU_TARGET {
 
-namespace detail {
-template <class T>
-inline constexpr bool multiplies = std::is_same_v<T, float> || std::is_same_v<T, double> || std::is_same_v<T, bfloat16>;
-/// Views of one type that the products answer for, and gradients of weights in the type that it is summed in.
-template <class First, class... More>
-inline constexpr bool one_product_type = one_type<First, More...> && multiplies<value_of<First>>;
-template <class First, class... Gradients>
-inline constexpr bool are_summed = (std::is_same_v<value_of<Gradients>, sum_of<First>> && ...);
-}  // namespace detail
-
 namespace kernel {
 /// y_i (rows, Out) = x (rows, In) W_i^T + b_i for up to Gemm<T>::most layers of one input, and what stands next to them.
 template <class T>
@@ -153,7 +143,7 @@ void linear_forward(Context& ctx, auto y, auto x, auto W, auto b)
 /// ops/linear.hpp's, on all threads. For float, double and bfloat16.
 void linear_backward(Context& ctx, auto dx /* = */, auto dW /* += */, auto db /* += */, auto dy, auto x, auto W)
   requires detail::one_product_type<decltype(dx), decltype(dy), decltype(x), decltype(W)> &&
-           detail::are_summed<decltype(x), decltype(dW), decltype(db)>
+           detail::summed_as<decltype(x), decltype(dW), decltype(db)>
 {
   detail::check_contiguous(dx, dW, db, dy, x, W);
   using Widths = detail::LinearWidths<W.extents[0], W.width, x.width, dy.width, W.extents[0]>;
@@ -192,7 +182,7 @@ void linear_silu_forward(Context& ctx, auto up, auto activated, auto x, auto W, 
 void linear_silu_backward(Context& ctx, auto dup /* = */, auto dW /* += */, auto db /* += */, auto dy, auto activated,
                           auto up, auto W)
   requires detail::one_product_type<decltype(dup), decltype(dy), decltype(activated), decltype(up), decltype(W)> &&
-           detail::are_summed<decltype(dup), decltype(dW), decltype(db)>
+           detail::summed_as<decltype(dup), decltype(dW), decltype(db)>
 {
   detail::check_contiguous(dup, dW, db, dy, activated, up, W);
   using Widths = detail::LinearWidths<W.extents[0], W.width, activated.width, dy.width, W.extents[0]>;
@@ -227,7 +217,7 @@ template <class DLayer, class DY, class Layer, std::size_t N>
 void joint_linear_backward(Context& ctx, Workspace&, auto dx, bool add_to_dx, const std::array<DLayer, N>& dlayers /* += */,
                            const std::array<DY, N>& dy, auto x, const std::array<Layer, N>& layers)
   requires(detail::one_product_type<decltype(dx), DY, decltype(x), decltype(layers[0].weight)> &&
-           detail::are_summed<decltype(x), decltype(dlayers[0].weight)> && N <= kernel::Gemm<float>::most)
+           detail::summed_as<decltype(x), decltype(dlayers[0].weight)> && N <= kernel::Gemm<float>::most)
 {
   detail::check_contiguous(dx, x);
   using T = value_of<decltype(x)>;

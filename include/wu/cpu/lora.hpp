@@ -16,13 +16,9 @@
 namespace wu::cpu::inline WU_CPU_TARGET {
 
 namespace detail {
-/// Views of one type that low-rank products answer for.
-template <class First, class... More>
-inline constexpr bool one_lora_type =
-    one_type<First, More...> && (one_native_type<First> || std::is_same_v<value_of<First>, bfloat16>);
 /// Gradients of adapters in the type of the activations, or in the one that it is summed in.
 template <class First, class Gradient>
-inline constexpr bool are_lora_gradients = one_type<First, Gradient> || std::is_same_v<sum_of<First>, value_of<Gradient>>;
+inline constexpr bool are_lora_gradients = one_type<First, Gradient> || summed_as<First, Gradient>;
 /// Rows that are worked on together, so that they are still near when they are used again.
 inline constexpr Index lora_block = 64;
 /// A sample of fewer rows than this does not repay packing its adapter.
@@ -227,7 +223,7 @@ void add_lora_gradients(Context& ctx, Workspace& ws, auto gradients, const T* g,
 /// ops/lora.hpp's, on all threads. For float, double and bfloat16.
 void lora_forward(Context& ctx, Workspace& ws, auto y /* += */, auto xa, auto x, auto adapter, std::span<const Index> which,
                   double scale)
-  requires detail::one_lora_type<decltype(y), decltype(xa), decltype(x), decltype(adapter)>
+  requires detail::one_product_type<decltype(y), decltype(xa), decltype(x), decltype(adapter)>
 {
   detail::check_contiguous(y, xa, x);
   using W = detail::LoraWidths<adapter.in, adapter.out, adapter.rank, x.width, y.width, xa.width>;
@@ -244,7 +240,7 @@ void lora_forward(Context& ctx, Workspace& ws, auto y /* += */, auto xa, auto x,
 /// dy B between the two products, so in bfloat16 it is rounded.
 void lora_backward(Context& ctx, Workspace& ws, auto dx /* += */, auto dadapter /* += */, auto dy, auto x, auto xa,
                    auto adapter, std::span<const Index> which, double scale)
-  requires detail::one_lora_type<decltype(dx), decltype(dy), decltype(x), decltype(xa), decltype(adapter)> &&
+  requires detail::one_product_type<decltype(dx), decltype(dy), decltype(x), decltype(xa), decltype(adapter)> &&
            detail::are_lora_gradients<decltype(x), decltype(dadapter)>
 {
   detail::check_contiguous(dx, dy, x, xa);

@@ -114,7 +114,7 @@ void lora_linear_backward(Context& ctx, Workspace& ws, auto dx /* = */, auto dW 
                           auto dadapter /* += */, auto dy, auto x, auto xa, auto W, auto adapter,
                           std::span<const Index> which, double scale)
   requires detail::one_product_type<decltype(dx), decltype(dy), decltype(x), decltype(xa), decltype(W), decltype(adapter)> &&
-           detail::are_summed<decltype(x), decltype(dW), decltype(db)> &&
+           detail::summed_as<decltype(x), decltype(dW), decltype(db)> &&
            detail::are_lora_gradients<decltype(x), decltype(dadapter)>
 {
   using T = value_of<decltype(x)>;
