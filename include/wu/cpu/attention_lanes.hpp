@@ -9,7 +9,6 @@
 #include <algorithm>
 #include <bit>
 #include <cstdint>
-#include <type_traits>
 #include <utility>
 
 #include "wu/cpu/bfloat16.hpp"
@@ -77,26 +76,12 @@ template <class T>
   return fold<W>(sum, sum_of_two);
 }
 
-/// W floats rounded to bfloat16; what is below the smallest normal number may become 0.
-template <Index W>
-[[gnu::always_inline]] inline void store_rounded(bfloat16* to, const FloatLanes<W>& values) {
-#if defined(__AVX512BF16__)
-  if constexpr (W == 16) {
-    store(to, _mm512_cvtneps_pbh(std::bit_cast<__m512>(values)));
-    return;
-  }
-#endif
-  store_narrow<W>(to, values);
-}
-
 /// to = factor * from, rounded to T.
 template <class T>
 [[gnu::always_inline]] inline void store_scaled(T* to, const accumulator_t<T>* from, accumulator_t<T> factor, Index count) {
   using S = accumulator_t<T>;
   in_blocks<lanes<S>>(count, [=]<Index W>(Index c) {
-    const auto value = static_cast<typename Lanes<S, W>::type>(factor * load_wide<W>(from + c));
-    if constexpr (std::is_same_v<T, S>) store(to + c, value);
-    else store_rounded<W>(to + c, value);
+    store_narrow<W>(to + c, static_cast<typename Lanes<S, W>::type>(factor * load_wide<W>(from + c)));
   });
 }
 

@@ -194,8 +194,7 @@ void ShortAttentionKernel<T>::mix(const detail::ShortRows<T*>& to, Index outputs
       const Sum* const weight = weights + o * output_step;
       Values sum = weight[0] * in[0];
       for (Index i = 1; i < Inputs; ++i) sum += weight[i * input_step] * in[i];
-      if constexpr (std::is_same_v<T, Sum>) detail::store(to[static_cast<std::size_t>(o)] + c, sum);
-      else detail::store_rounded<Some>(to[static_cast<std::size_t>(o)] + c, sum);
+      detail::store_narrow<Some>(to[static_cast<std::size_t>(o)] + c, sum);
     }
   });
 }

@@ -118,8 +118,7 @@ void TiledAttention<T>::weigh(const Thread& t, Index i, Index keys, Index b, Sum
   const auto weight = [&](Index j) { return detail::exp2_lanes<Sum, W>((detail::load<V>(row + j) - shift) * log2_scale); };
   const auto put = [&](Index j, const V& p) {
     sum += p;
-    if constexpr (depth == 1) detail::store(weights + j, p);
-    else detail::store_rounded<W>(weights + j, p);
+    detail::store_narrow<W>(weights + j, p);
   };
   for (Index j = 0; j < whole; j += W) put(j, weight(j));
   if (whole < keys) put(whole, detail::first_lanes<Sum, W>(weight(whole), keys - whole, Sum(0)));
