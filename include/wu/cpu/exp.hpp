@@ -152,4 +152,10 @@ template <class T, Index W>
   return scaled_twice<T, W>(exp2_polynomial<T>(behind(static_cast<V>(shifted - no_fraction<T>))), shifted);
 }
 
+/// 1 / (1 + exp(-x)) in W lanes. T: float or double.
+template <class T, Index W>
+[[gnu::always_inline]] inline typename Lanes<T, W>::type logistic(const typename Lanes<T, W>::type& x) {
+  return T(1) / (T(1) + exp_lanes<T, W>(-x));
+}
+
 }  // namespace wu::cpu::inline WU_CPU_TARGET::detail

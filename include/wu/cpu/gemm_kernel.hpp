@@ -6,17 +6,7 @@
 #include "wu/cpu/library_product.hpp"
 #include "wu/cpu/target.hpp"
 
-namespace wu::cpu::inline WU_CPU_TARGET {
-
-namespace detail {
-/// 1 / (1 + exp(-x))
-template <class S, Index W>
-[[gnu::always_inline]] inline typename Lanes<S, W>::type logistic(const typename Lanes<S, W>::type& x) {
-  return 1 / (1 + exp_lanes<S, W>(-x));
-}
-}  // namespace detail
-
-namespace kernel {
+namespace wu::cpu::inline WU_CPU_TARGET::kernel {
 
 template <class T>
 void Gemm<T>::multiply(Context& ctx, const Problem& problem) {
@@ -173,6 +163,4 @@ void Gemm<T>::finish_row(const Part& part, Index row, Index skip, const Sum* sum
   });
 }
 
-}  // namespace kernel
-
-}  // namespace wu::cpu::inline WU_CPU_TARGET
+}  // namespace wu::cpu::inline WU_CPU_TARGET::kernel

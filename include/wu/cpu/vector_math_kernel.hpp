@@ -67,12 +67,6 @@ template <class T, class F, class... X>
   for (; k + W <= count; k += W) store<Register<T>>(y + k, f(load<Register<T>>(x + k)...));
   if (k < count) store_some<T>(y + k, f(load_some<T>(x + k, count - k)...), count - k);
 }
-
-/// 1 / (1 + exp(x))
-template <class T>
-[[gnu::always_inline]] inline Register<T> one_over_one_and_exp(const Register<T>& x) {
-  return T(1) / (T(1) + exp_lanes<T, lanes<T>>(x));
-}
 }  // namespace detail
 
 namespace kernel {
@@ -89,7 +83,7 @@ void VectorMath<T>::silu_backward(T* dx, const T* dy, const T* x, Index count) {
   detail::apply(
       dx, count,
       [](const V& d, const V& v) -> V {
-        const V s = detail::one_over_one_and_exp<T>(-v);
+        const V s = detail::logistic<T, detail::lanes<T>>(v);
         return d * (s * (T(1) + v * (T(1) - s)));
       },
       dy, x);
@@ -117,7 +111,7 @@ void VectorMath<T>::gelu_backward(T* dx, const T* dy, const T* x, Index count) {
         constexpr T slope = static_cast<T>(2 * wu::detail::gelu_k),
                     cubic = static_cast<T>(2 * wu::detail::gelu_k * wu::detail::gelu_cube),
                     far = static_cast<T>(wu::detail::gelu_far);
-        const V s = detail::one_over_one_and_exp<T>(v * (-slope - cubic * (v * v)));
+        const V s = detail::logistic<T, detail::lanes<T>>(v * (slope + cubic * (v * v)));
         const V near = detail::at_most<T>(detail::at_least<T>(v, -far), far);
         return d * (s * (T(1) + near * (T(1) - s) * (slope + 3 * cubic * (near * near))));
       },
