@@ -7,7 +7,6 @@
 #include <immintrin.h>
 #endif
 
-#include <algorithm>
 #include <bit>
 #include <cstdint>
 

@@ -1,6 +1,9 @@
 // The product of cpu/gemm.hpp. A program that links wu::precompiled does not include this file.
 #pragma once
 
+#include <algorithm>
+#include <bit>
+
 #include "wu/cpu/exp.hpp"
 #include "wu/cpu/gemm.hpp"
 #include "wu/cpu/library_product.hpp"

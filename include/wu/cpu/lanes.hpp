@@ -4,7 +4,6 @@
 #include <array>
 #include <bit>
 #include <cstring>
-#include <type_traits>
 #include <utility>
 
 #include "wu/core/view.hpp"

@@ -5,7 +5,6 @@
 
 #include <algorithm>
 #include <span>
-#include <type_traits>
 #include <utility>
 
 #include "wu/cpu/context.hpp"

@@ -8,7 +8,7 @@
 
 #include <algorithm>
 #include <bit>
-#include <cstdint>
+#include <utility>
 
 #include "wu/cpu/bfloat16.hpp"
 #include "wu/cpu/packed_product.hpp"

@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <array>
 #include <span>
+#include <utility>
 
 #include "wu/cpu/bfloat16.hpp"
 #include "wu/cpu/context.hpp"

@@ -7,9 +7,11 @@
 
 #include <algorithm>
 #include <array>
+#include <bit>
 #include <cmath>
 #include <limits>
 #include <numbers>
+#include <utility>
 
 #include "wu/cpu/attention_lanes.hpp"
 #include "wu/cpu/exp.hpp"

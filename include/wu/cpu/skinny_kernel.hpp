@@ -3,7 +3,6 @@
 #pragma once
 
 #include <algorithm>
-#include <bit>
 
 #include "wu/cpu/bfloat16.hpp"
 #include "wu/cpu/packed_kernel.hpp"

@@ -10,6 +10,7 @@
 #pragma once
 
 #include <algorithm>
+#include <utility>
 
 #include "wu/cpu/attention_operands.hpp"
 #include "wu/cpu/context.hpp"

@@ -5,7 +5,6 @@
 #include <cmath>
 #include <limits>
 #include <numbers>
-#include <utility>
 
 #include "wu/cpu/attention_lanes.hpp"
 #include "wu/cpu/exp.hpp"
