@@ -8,6 +8,7 @@
 
 #include "support/gradient_check.hpp"
 #include "wu/cpu/cpu.hpp"
+#include "wu/cpu/library_product.hpp"
 
 using wu::AdapterView, wu::Index, wu::View, wu::bfloat16, wu::dyn, wu::no_adapter;
 
@@ -100,6 +101,8 @@ void check(Index rows_per_sample) {
       const auto again = run(threads, true), frozen_again = run(threads, false);
       BOOST_CHECK(same_bits(again.xa, once.xa) && same_bits(again.dadapter, once.dadapter));
       // Only a library's product may have other bits for another number of threads; the adapters' part adds no others.
+      BOOST_CHECK(wu::cpu::kernel::LibraryProduct<T>::available ||
+                  (same_bits(frozen_again.y, frozen.y) && same_bits(frozen_again.dx, frozen.dx)));
       if (same_bits(frozen_again.y, frozen.y)) BOOST_CHECK(same_bits(again.y, once.y));
       if (same_bits(frozen_again.dx, frozen.dx)) BOOST_CHECK(same_bits(again.dx, once.dx));
     }
