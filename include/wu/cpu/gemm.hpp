@@ -75,7 +75,8 @@ struct Gemm {
     }
   };
 
-  /// Any extent may be 0: sums over no k are 0, and are finished as any others.
+  /// Any extent may be 0: sums over no k are 0, and are finished as any others. Where no output has
+  /// columns nothing is done, nor are rows summed.
   static void multiply(Context& ctx, const Problem& problem);
   /// Bytes that multiply takes from the context's scratch, for outputs of N columns each.
   static constexpr Index scratch_bytes(Index K, Index N, Index outputs, int threads) {

@@ -87,7 +87,7 @@ void Linear<T>::backward(Context& ctx, T* dx, bool add, const T* silu_at, const 
   constexpr Index part = 4096;
   for (std::size_t i = 0; i < count; ++i) {
     const Gradient& g = gradients[i];
-    if (!g.dW) {
+    if (!g.dW || sizes.In == 0) {
       if (g.db) sum_rows(ctx, g.db, g.dy, sizes.rows, sizes.Out);
       continue;
     }
