@@ -67,6 +67,27 @@ BOOST_AUTO_TEST_CASE(self_attention_gradients) { check<false>(); }
 
 BOOST_AUTO_TEST_CASE(cross_attention_gradients) { check<true>(); }
 
+BOOST_AUTO_TEST_CASE(a_memory_that_begins_where_x_does_may_have_more_rows) {
+  constexpr Index keys = 5, n = batch * queries, m = batch * keys;
+  Weights<Module, double> weights;
+  std::ranges::copy(test::random_values(weights.extent, "weights"), weights.flat().begin());
+  const auto u = test::random_values(m * C, "u");
+  const std::vector<double> apart(u.begin(), u.begin() + n * C);
+  AttentionRows rows;
+  rows.query_group.push({batch, queries}), rows.query.push({queries, 1});
+  rows.key_group.push({batch, keys}), rows.key.push({keys, 1});
+  reference ctx;
+  Workspace ws;
+  const Rotary<double, 0> none;
+  const auto output = [&](const std::vector<double>& x) {
+    auto y = test::poisoned(n * C);
+    Module::forward<double>(ctx, ws, Rows(y.data(), n), ConstRows(x.data(), n), ConstRows(u.data(), m), weights.frozen(),
+                            none, none, rows);
+    return y;
+  };
+  BOOST_CHECK(output(u) == output(apart));
+}
+
 BOOST_AUTO_TEST_CASE(attention_adds_to_the_gradients_of_its_weights) {
   constexpr Index n = batch * queries;
   Weights<Module, double> weights, once, twice;

@@ -100,7 +100,8 @@ struct Attention {
                ws.take<T, dyn, C>(u.rows()),
                ws.take<T, dyn, C>(x.rows()),
                ws.take<accumulator_t<T>, dyn, heads>(x.rows())};
-    if (x.data == u.data) joint_linear_forward(ctx, std::array{s.q, s.k, s.v}, x, std::array{p.W_q, p.W_k, p.W_v});
+    if (x.data == u.data && x.rows() == u.rows())
+      joint_linear_forward(ctx, std::array{s.q, s.k, s.v}, x, std::array{p.W_q, p.W_k, p.W_v});
     else {
       linear_forward(ctx, s.q, x, p.W_q.weight, p.W_q.bias);
       joint_linear_forward(ctx, std::array{s.k, s.v}, u, std::array{p.W_k, p.W_v});
@@ -114,7 +115,7 @@ struct Attention {
     return s;
   }
 
-  /// du null: the same rows on both sides; their gradient is all in dx. Else du is added to.
+  /// dx, dy: (rows, C), not one memory   du: (memory rows, C); null: the same rows on both sides, whose gradient is all in dx.
   template <class T>
   static void backward(auto& ctx, Workspace& ws, View<T, dyn, C> dx /* = */, View<T, dyn, C> du /* += */,
                        const Parameters<accumulator_t<T>>& dp, View<const T, dyn, C> dy, const Saved<T>& s,

@@ -23,7 +23,7 @@ void linear_residual_forward(Context& ctx, auto y, auto residual, auto x, auto W
   add(ctx, y, residual);
 }
 
-/// up, activated: (rows, Out).
+/// up, activated: (rows, Out), not one memory. Throws ShapeError on other rows.
 template <detail::Device Context>
 void linear_silu_forward(Context& ctx, auto up, auto activated, auto x, auto W, auto b) {
   linear_forward(ctx, up, x, W, b);
@@ -39,13 +39,15 @@ void linear_silu_backward(Context& ctx, auto dup /* = */, auto dW /* += */, auto
   silu_backward(ctx, dup, as_const(dup), up);
 }
 
-/// layers: N of one shape, each with weight (Out, In) and bias (Out)   y: N views (rows, Out).
+/// x: (rows, In)   layers: N of one shape, each with weight (Out, In) and bias (Out)   y: N views (rows, Out). Throws ShapeError on
+/// other rows.
 template <detail::Device Context, class Y, class Layer, std::size_t N>
 void joint_linear_forward(Context& ctx, const std::array<Y, N>& y, auto x, const std::array<Layer, N>& layers) {
   for (std::size_t i = 0; i < N; ++i) linear_forward(ctx, y[i], x, layers[i].weight, layers[i].bias);
 }
 
-/// dlayers: the gradients of the layers; null views if not wanted. dx may be null; `add`: dx += instead of dx =.
+/// dx, x: (rows, In)   dy: N views (rows, Out)   dlayers: the gradients of the layers; null views if not wanted. dx may be null;
+/// add_to_dx: dx += instead of dx =. Throws ShapeError on other rows.
 template <detail::Device Context, class DLayer, class DY, class Layer, std::size_t N>
 void joint_linear_backward(Context& ctx, Workspace& ws, auto dx, bool add_to_dx,
                            const std::array<DLayer, N>& dlayers /* += */, const std::array<DY, N>& dy, auto x,
