@@ -160,7 +160,9 @@ def least_values(name):
 def roofline(results, pattern):
     """For most threads. An operation can be done no sooner than its products at the peak or its bytes at the rate of the copy,
     whichever takes longer; `reached` is that time as a share of the measured one."""
-    threads = max(int(match[1]) for name in results if (match := re.search(r"/threads:(\d+)$", name)))
+    threads = max((int(match[1]) for name in results if (match := re.search(r"/threads:(\d+)$", name))), default=0)
+    if not threads:
+        stop("a roofline needs benchmarks whose names say on how many threads they ran")
     chosen = {name.removesuffix(f"/threads:{threads}"): result for name, result in results.items()
               if name.endswith(f"/threads:{threads}")}
     peaks, copies = {}, []

@@ -50,6 +50,10 @@ if ! command -v python3 >/dev/null; then
   echo "bench.sh: python3 is not installed; it makes the table from the JSON file" >&2
   exit 1
 fi
+if [[ $python ]] && ! "$python" -c 'import torch, safetensors, numpy'; then
+  echo "bench.sh: --python $python: expected a Python with the packages of benchmarks/peers/requirements.txt" >&2
+  exit 1
+fi
 program=wu-bench
 if [[ $peers ]]; then program=wu-bench-peers; fi
 jobs=$(getconf _NPROCESSORS_ONLN 2>/dev/null || echo 2)

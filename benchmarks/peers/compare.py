@@ -7,6 +7,7 @@ that does not rest is seen. Memory is measured in processes of their own. Needs 
 """
 
 import argparse
+import contextlib
 import json
 import os
 import pathlib
@@ -32,8 +33,11 @@ class Side:
         threads = str(options.threads)
         command = [options.wu, threads] if name == "wu" else [options.python, str(HERE / "torch_side.py"), name, threads]
         cache = str(pathlib.Path(options.out).resolve() / "inductor")  # what torch.compile has made is kept for another run
-        self.process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
-                                        env=os.environ | {"TORCHINDUCTOR_CACHE_DIR": cache})
+        try:
+            self.process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
+                                            env=os.environ | {"TORCHINDUCTOR_CACHE_DIR": cache})
+        except OSError as error:
+            sys.exit(f"compare.py: {command[0]} cannot be started: {error.strerror}")
 
     def ask(self, *words):
         try:
@@ -51,8 +55,11 @@ class Side:
     def __enter__(self):
         return self
 
-    def __exit__(self, *_):
-        self.process.stdin.close()
+    def __exit__(self, failure, *_):
+        with contextlib.suppress(OSError):  # a side that has ended reads no more
+            self.process.stdin.close()
+        if failure:  # it may be in the middle of a long step
+            self.process.terminate()
         self.process.wait()
 
 
@@ -131,6 +138,10 @@ def main():
     parser.add_argument("--out", default="out", metavar="DIR", help="where peers.json and peers.txt go (default: ./out)")
     parser.add_argument("--markdown", metavar="FILE", help="also replace the tables in a page")
     options = parser.parse_args()
+    try:
+        re.compile(options.only)
+    except re.error as error:
+        parser.error(f"--only: {options.only}: {error}")
     options.rounds, options.seconds = (2, 0.3) if options.quick else (5, 0.5)
 
     out = pathlib.Path(options.out)
@@ -138,7 +149,10 @@ def main():
     file = out / "peers.json"
     results = {"works": {}}
     if options.keep and file.exists():
-        results = json.loads(file.read_text(encoding="utf-8"))
+        try:
+            results = json.loads(file.read_text(encoding="utf-8"))
+        except ValueError:
+            sys.exit(f"compare.py: {file}: expected the result of an earlier run; remove it or leave --keep out")
     with Side("wu", options) as wu, Side("eager", options) as eager, Side("compiled", options) as compiled:
         sides = {"wu": wu, "eager": eager, "compiled": compiled}
         works = wu.ask("list")["works"]
@@ -156,12 +170,16 @@ def main():
     text = table.text(results)
     (out / "peers.txt").write_text(text, encoding="utf-8")
     print(text, end="")
-    if options.markdown:
-        table.write_markdown(options.markdown, results)
-    for line in wrong(results):
+    failures = wrong(results)
+    for line in failures:
         print(f"compare.py: {line}", file=sys.stderr)
-    return 1 if wrong(results) else 0
+    if options.markdown and not failures:
+        table.write_markdown(options.markdown, results)
+    return 1 if failures else 0
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    try:
+        sys.exit(main())
+    except KeyboardInterrupt:
+        sys.exit("compare.py: interrupted; what was measured is in peers.json, and --keep goes on from there")
