@@ -86,9 +86,9 @@ struct Attention {
            4 * static_cast<double>(rows) * static_cast<double>(attended) * static_cast<double>(C);
   }
 
-  /// y, x: (rows, C); y null: not wanted; it may lie where x does   u: (memory rows, C); x and u may be the same rows. rotary_q
-  /// and rotary_k are tables made by Rotary::make, or Rotary<T, 0>. residual: (rows, C), added to y; null: nothing. Throws
-  /// ShapeError where `rows` does not cover x and u.
+  /// y, x: (rows, C); y null: not wanted; it may lie where x does, which Saved then has lost: put x into it before backward.
+  /// u: (memory rows, C); x and u may be the same rows. rotary_q and rotary_k are tables made by Rotary::make, or Rotary<T, 0>.
+  /// residual: (rows, C), not y's own memory, added to y; null: nothing. Throws ShapeError where `rows` does not cover x and u.
   template <class T>
   static Saved<T> forward(auto& ctx, Workspace& ws, View<T, dyn, C> y, View<const T, dyn, C> x, View<const T, dyn, C> u,
                           const Parameters<const T>& p, const auto& rotary_q, const auto& rotary_k,

@@ -61,7 +61,8 @@ struct FeedForward {
     return Linear<C, Hidden>::operations(rows) + Linear<Hidden, C>::operations(rows);
   }
 
-  /// y, x: (rows, C). y null: not wanted; it may lie where x does. residual: (rows, C), added to y; null: nothing.
+  /// y, x: (rows, C). y null: not wanted; it may lie where x does, which Saved then has lost: put x into it before
+  /// backward. residual: (rows, C), not y's own memory, added to y; null: nothing.
   template <class T>
   static Saved<T> forward(auto& ctx, Workspace& ws, View<T, dyn, C> y, View<const T, dyn, C> x, const Parameters<const T>& p,
                           View<const T, dyn, C> residual = {}) {

@@ -5,6 +5,7 @@
 //   - names what its forward takes before the weights, the output and then the inputs, in the tuple Operands<T>,
 //   - has forward<T>(ctx, ws, operands..., p, more...), which leaves out what only an output is for whose data is null,
 //   - and backward<T>(ctx, ws, gradients..., saved, p, more...), with the same `more`.
+// Where it has forward_bytes and backward_bytes too, the wrapped one has them.
 #pragma once
 
 #include <algorithm>
