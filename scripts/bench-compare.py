@@ -150,8 +150,9 @@ def least_values(name):
     widths, backward = re.search(r"/(\d+)x(\d+)/", name), "/backward" in name
     if name.startswith("linear/") and widths:  # x, W, y; backward: dy, x, W, dx, and dW twice
         n, k, m = sizes["rows"], int(widths[1]), int(widths[2])
-        return n * m + 2 * n * k + 3 * k * m if backward else n * k + k * m + n * m
-    if name.startswith("attention/"):  # q, k, v, y; backward: dy and the four gradients beside them
+        gradient = 4 if "/BF16/" in name else 2  # dW, read and written, is float32 where the others are bfloat16
+        return n * m + 2 * n * k + (1 + gradient) * k * m if backward else n * k + k * m + n * m
+    if name.startswith("attention/"):  # q, k, v, y; backward: dy and three gradients beside them
         width = int(re.search(r"/(\d+)/head:", name)[1])
         return sizes["groups"] * width * (sizes["queries"] + sizes["keys"]) * (4 if backward else 2)
     return None
