@@ -1,7 +1,7 @@
 """The works on PyTorch's side, from the weights and inputs that wu's side wrote.
 
 bfloat16: weights and activations are bfloat16, as model.to(torch.bfloat16) makes them. In the training step the weights that learn
-are float32, and torch.autocast makes bfloat16 of them (see TrainingStep); no other way was measured.
+are float32, and torch.autocast makes bfloat16 of them (see TrainingStep).
 """
 
 import itertools
