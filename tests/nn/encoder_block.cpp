@@ -39,8 +39,8 @@ BOOST_AUTO_TEST_CASE(encoder_block_gradients) {
   };
   const auto saved = problem.forward();
   auto dx = dy;  // in: the gradient of y
-  Module::backward<double>(problem.ctx, problem.ws, Rows(dx.data(), rows), gradients.view(), saved,
-                           problem.weights.frozen(), batch);
+  Module::backward<double>(problem.ctx, problem.ws, Rows(dx.data(), rows), gradients.view(), saved, problem.weights.frozen(),
+                           batch);
   test::check_gradient("x", problem.x, dx, loss);
   auto p = problem.weights.view();
   for_each_parameter(p, [&](std::string_view name, auto& view) {
