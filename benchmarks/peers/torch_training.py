@@ -68,6 +68,15 @@ class Condition(nn.Module):
         return torch.cat((self.image(seen), self.text(pieces)), 1)
 
 
+def padded(x, by):
+    """(b, c, H, W) -> (b, c, H + 2 by, W + 2 by), edges repeated. torch.compile gets it in pieces: for the gradient of the padding
+    as one operation it expects another memory format (2.15) and stops."""
+    if not torch.compiler.is_compiling():
+        return F.pad(x, (by,) * 4, mode="replicate")
+    x = torch.cat((x[:, :, :1].expand(-1, -1, by, -1), x, x[:, :, -1:].expand(-1, -1, by, -1)), 2)
+    return torch.cat((x[..., :1].expand(-1, -1, -1, by), x, x[..., -1:].expand(-1, -1, -1, by)), 3)
+
+
 # ---- backbone ------------------------------------------------------------------------------------------------------------
 
 
@@ -142,7 +151,7 @@ class Backbone(nn.Module):
         steer = adapt(layer, "token.out", normed).permute(0, 3, 1, 2)
         fine = F.interpolate(steer, scale_factor=4, mode="bilinear", align_corners=False).permute(0, 2, 3, 1)
         shift, scale = fine.chunk(2, -1)
-        steered = F.pad((x * (1 + scale) + shift).permute(0, 3, 1, 2), (2, 2, 2, 2), mode="replicate")
+        steered = padded((x * (1 + scale) + shift).permute(0, 3, 1, 2), 2)
         filters = layer.pixel.filters.T.reshape(-1, 1, 5, 5)
         f = F.conv2d(steered, filters, groups=filters.shape[0]).permute(0, 2, 3, 1)
         return f + adapt(layer, "pixel.down", F.gelu(adapt(layer, "pixel.up", f), approximate="tanh"))
