@@ -83,16 +83,16 @@ void add_generator_block(const std::string& name, Index L) {
     work = work + 4 * linear_products(n, C, C) + attention_products(n, Block::attended(k), C);
 
   // The rotary tables and attended rows, which all blocks of a generator share.
-  const auto share = [=](Workspace& ws) {
+  const auto share = [=](auto& ctx, Workspace& ws) {
     Shared s;
     [&]<std::size_t... K>(std::index_sequence<K...>) {
       ((std::get<K>(s.rotary) =
-            std::remove_reference_t<decltype(std::get<K>(s.rotary))>::make(ws, Block::template Self<K>::rotary_axes),
+            std::remove_reference_t<decltype(std::get<K>(s.rotary))>::make(ctx, ws, Block::template Self<K>::rotary_axes),
         s.rows[K] = s.rows_of_one[K] = Block::template Self<K>::rows(1)),
        ...);
     }(std::make_index_sequence<Block::self_count>{});
-    s.cross_q = Rotary<T, Model::cross_axes>::make(ws, Model::query_axes);
-    s.cross_k = Rotary<T, Model::cross_axes>::make(ws, Model::key_axes(L));
+    s.cross_q = Rotary<T, Model::cross_axes>::make(ctx, ws, Model::query_axes);
+    s.cross_k = Rotary<T, Model::cross_axes>::make(ctx, ws, Model::key_axes(L));
     s.cross_rows = one_group(n, L);
     return std::make_shared<Shared>(s);
   };
@@ -100,7 +100,7 @@ void add_generator_block(const std::string& name, Index L) {
     const auto y = f.output<T, dyn, C>(n);
     const auto x = f.input<T, dyn, C>(n), u = f.input<T, dyn, C>(L);
     const auto& p = f.weights<Block, T>();
-    const auto shared = share(f.ws);
+    const auto shared = share(f.ctx, f.ws);
     return [=, &f, &p] { Block::template forward<T>(f.ctx, f.ws, y, x, u, p.frozen(), *shared); };
   });
   add<T>(shape, "backward", work.backward(), [=](Fixture& f) {  // dx: from the gradient of y to that of x, in place
@@ -108,7 +108,7 @@ void add_generator_block(const std::string& name, Index L) {
     const auto dy = f.input<T, dyn, C>(n), x = f.input<T, dyn, C>(n), u = f.input<T, dyn, C>(L);
     const auto& p = f.weights<Block, T>();
     const auto dp = f.weights<Block, T>().view();
-    const auto shared = share(f.ws);
+    const auto shared = share(f.ctx, f.ws);
     const auto saved = std::make_shared<typename Block::template Saved<T>>(
         Block::template forward<T>(f.ctx, f.ws, y, x, u, p.frozen(), *shared));
     return [=, &f, &p] {

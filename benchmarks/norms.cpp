@@ -62,12 +62,12 @@ void add_rope(Index rows) {
   const std::array<RotaryAxis, 2> axes{RotaryAxis{D / 2, side, side, 0}, RotaryAxis{D / 2, 1, side, 0}};
   add<T>(shape, "forward", work, [=](Fixture& f) {
     const auto x = f.output<T, dyn, C>(rows);
-    const auto rotary = Rotary<accumulator_t<T>, 2>::make(f.ws, axes);
+    const auto rotary = Rotary<accumulator_t<T>, 2>::make(f.ctx, f.ws, axes);
     return [=, &f] { rope_forward<D>(f.ctx, x, rotary); };
   });
   add<T>(shape, "backward", work, [=](Fixture& f) {
     const auto dx = f.output<T, dyn, C>(rows);
-    const auto rotary = Rotary<accumulator_t<T>, 2>::make(f.ws, axes);
+    const auto rotary = Rotary<accumulator_t<T>, 2>::make(f.ctx, f.ws, axes);
     return [=, &f] { rope_backward<D>(f.ctx, dx, rotary); };
   });
 }

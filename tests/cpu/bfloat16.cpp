@@ -188,8 +188,8 @@ BOOST_AUTO_TEST_CASE(rotary_positions) {
   wu::cpu::Context cpu({.threads = 2});
   wu::reference reference;
   wu::Workspace ws;
-  rope_forward<D>(cpu, x.small.view(), wu::Rotary<float, 2>::make(ws, axes));
-  rope_forward<D>(reference, x.wide.view(), wu::Rotary<double, 2>::make(ws, axes));
+  rope_forward<D>(cpu, x.small.view(), wu::Rotary<float, 2>::make(cpu, ws, axes));
+  rope_forward<D>(reference, x.wide.view(), wu::Rotary<double, 2>::make(reference, ws, axes));
   check_rounded(x.small, x.wide, 1);
 }
 

@@ -39,7 +39,7 @@ std::vector<double> expected(const std::vector<double>& x, const std::array<Rota
 template <Index C, Index D, class T = double, std::size_t N>
 void check(auto& ctx, Index rows, const std::array<RotaryAxis, N>& axes, double tolerance = 1e-12) {
   wu::Workspace ws;
-  const auto rotary = wu::Rotary<T, N>::make(ws, axes);
+  const auto rotary = wu::Rotary<T, N>::make(ctx, ws, axes);
   const auto x = wu::test::random_values(rows * C, "x");
   const auto y = expected<C, D>(x, axes);
   std::vector<T> turned(x.begin(), x.end());
@@ -85,7 +85,7 @@ BOOST_AUTO_TEST_CASE(rope_on_two_threads_equals_the_reference_in_bfloat16_too) {
   wu::reference reference;
   wu::cpu::Context cpu({.threads = 2});
   constexpr Index rows = 331, C = 108, D = 54;
-  const auto rotary = wu::Rotary<float, 2>::make(ws, wide_axes);
+  const auto rotary = wu::Rotary<float, 2>::make(cpu, ws, wide_axes);
   const auto x = wu::test::random_values(rows * C, "x");
   std::vector<wu::bfloat16> a(rows * C);
   for (std::size_t k = 0; k < a.size(); ++k) a[k] = wu::bfloat16(x[k]);
@@ -100,7 +100,7 @@ BOOST_AUTO_TEST_CASE(rope_backward_is_the_transpose) {
   wu::Workspace ws;
   wu::cpu::Context cpu({.threads = 2});
   constexpr Index rows = 24, C = 12, D = 6;
-  const auto rotary = wu::Rotary<double, 3>::make(ws, three_axes);
+  const auto rotary = wu::Rotary<double, 3>::make(cpu, ws, three_axes);
   auto x = wu::test::random_values(rows * C, "x"), g = wu::test::random_values(rows * C, "g");
   const auto keep = x, cotangent = g;
   rope_forward<D>(cpu, View<double, dyn, C>(x.data(), rows), rotary);
@@ -112,7 +112,8 @@ BOOST_AUTO_TEST_CASE(rope_backward_is_the_transpose) {
 // where a float angle would be off by 5e-4.
 BOOST_AUTO_TEST_CASE(rope_tables_are_rounded_once) {
   wu::Workspace ws;
-  const auto rotary = wu::Rotary<float, 1>::make(ws, {RotaryAxis{8, 1, 3, 5515}});
+  wu::reference reference;
+  const auto rotary = wu::Rotary<float, 1>::make(reference, ws, {RotaryAxis{8, 1, 3, 5515}});
   for (Index p = 0; p < 3; ++p)
     for (Index i = 0; i < 8; ++i) {
       const double angle = static_cast<double>(5515 + p) * std::pow(10000.0, -static_cast<double>(i - i % 2) / 8.0);
@@ -126,11 +127,11 @@ BOOST_AUTO_TEST_CASE(rope_refuses_axes_that_do_not_share_the_head) {
   wu::Workspace ws;
   std::vector<double> x(3 * 12, 1.0);
   const View<double, dyn, 12> view(x.data(), 3);
-  const auto rotary = wu::Rotary<double, 2>::make(ws, {RotaryAxis{2, 1, 3, 0}, RotaryAxis{2, 1, 3, 0}});
+  wu::reference reference;
+  const auto rotary = wu::Rotary<double, 2>::make(reference, ws, {RotaryAxis{2, 1, 3, 0}, RotaryAxis{2, 1, 3, 0}});
   const auto refused = [](const wu::ShapeError& e) {
     return std::string(e.what()) == "rope: expected axes that share a head of 6 channels, found 4";
   };
-  wu::reference reference;
   wu::cpu::Context cpu({.threads = 2});
   BOOST_CHECK_EXCEPTION(rope_forward<6>(reference, view, rotary), wu::ShapeError, refused);
   BOOST_CHECK_EXCEPTION(rope_backward<6>(cpu, view, rotary), wu::ShapeError, refused);
@@ -138,7 +139,7 @@ BOOST_AUTO_TEST_CASE(rope_refuses_axes_that_do_not_share_the_head) {
   const auto odd = [](const wu::ShapeError& e) {
     return std::string(e.what()) == "rope: expected an even number of channels for every axis, found 3";
   };
-  BOOST_CHECK_EXCEPTION((wu::Rotary<double, 2>::make(ws, {RotaryAxis{3, 1, 3, 0}, RotaryAxis{3, 1, 3, 0}})), wu::ShapeError,
+  BOOST_CHECK_EXCEPTION((wu::Rotary<double, 2>::make(reference, ws, {RotaryAxis{3, 1, 3, 0}, RotaryAxis{3, 1, 3, 0}})), wu::ShapeError,
                         odd);
 }
 
@@ -146,7 +147,7 @@ BOOST_AUTO_TEST_CASE(rope_gradients) {
   const auto check_one = [](auto& ctx) {
     wu::Workspace ws;
     constexpr Index rows = 24, C = 12, D = 6;
-    const auto rotary = wu::Rotary<double, 3>::make(ws, three_axes);
+    const auto rotary = wu::Rotary<double, 3>::make(ctx, ws, three_axes);
     auto x = wu::test::random_values(rows * C, "x"), dx = wu::test::random_values(rows * C, "dy");
     const auto dy = dx;
     rope_backward<D>(ctx, View<double, dyn, C>(dx.data(), rows), rotary);

@@ -109,7 +109,7 @@ struct TokenBlock {
     s.x = x, s.c = c;
     s.modulation = ws.take<T, dyn, 6 * W>(b);
     linear_forward(ctx, s.modulation, c, p.modulation.weight, p.modulation.bias);
-    s.rotary = Rotary<Sum, 2>::make(ws, rotary_axes(grid));
+    s.rotary = Rotary<Sum, 2>::make(ctx, ws, rotary_axes(grid));
     s.rows.query_group.push({b, grid[0] * grid[1]}), s.rows.key_group = s.rows.query_group;
     s.rows.query.push({grid[0] * grid[1], 1}), s.rows.key = s.rows.query;
 

@@ -1,4 +1,4 @@
-// Memory that is owned: 64-byte aligned, sized once, zero at first.
+// Memory that is owned: 64-byte aligned, sized once, zero at first. The host's, or that of a device.
 #pragma once
 
 #include <array>
@@ -11,6 +11,7 @@
 #include <utility>
 
 #include "wu/core/fits.hpp"
+#include "wu/core/memory.hpp"
 #include "wu/core/view.hpp"
 
 namespace wu {
@@ -44,38 +45,57 @@ class Buffer {
                 "Buffer: expected a type of plain values, for memory is copied and freed as it lies");
 
   Buffer() = default;
-  /// count values, all zero. Throws Error as checked_count does.
-  explicit Buffer(Index count) : Buffer(uninitialised(count)) {
-    for (Index k = 0; k < count; ++k) ::new (static_cast<void*>(data_ + k)) T();
+  /// count values, all zero, in the host's memory or in that of a device. Throws Error as checked_count does.
+  explicit Buffer(Index count, const MemoryResource* memory = nullptr) : Buffer(uninitialised(count, memory)) {
+    if (memory) memory->zero(data_, bytes());
+    else
+      for (Index k = 0; k < count; ++k) ::new (static_cast<void*>(data_ + k)) T();
   }
   /// count values that are whatever the memory held: write before reading. The system gives pages of it when they are first used.
-  static Buffer uninitialised(Index count) {
+  static Buffer uninitialised(Index count, const MemoryResource* memory = nullptr) {
     Buffer buffer;
     const std::size_t bytes = static_cast<std::size_t>(checked_count<T>(count)) * sizeof(T);
-    buffer.data_ = static_cast<T*>(::operator new(bytes, std::align_val_t{alignment}));
+    buffer.data_ = static_cast<T*>(memory ? memory->take(bytes) : ::operator new(bytes, std::align_val_t{alignment}));
     buffer.size_ = count;
+    buffer.memory_ = memory;
     return buffer;
   }
   /// What is moved from is empty.
-  Buffer(Buffer&& other) noexcept : data_(std::exchange(other.data_, nullptr)), size_(std::exchange(other.size_, 0)) {}
+  Buffer(Buffer&& other) noexcept
+      : data_(std::exchange(other.data_, nullptr)), size_(std::exchange(other.size_, 0)), memory_(other.memory_) {}
   /// What is moved from is empty.
   Buffer& operator=(Buffer&& other) noexcept {
     Buffer old(std::move(other));
     std::swap(data_, old.data_);
     std::swap(size_, old.size_);
+    std::swap(memory_, old.memory_);
     return *this;
   }
-  ~Buffer() { ::operator delete(data_, std::align_val_t{alignment}); }
-
-  /// A copy in memory of its own.
-  Buffer clone() const {
-    Buffer copy = uninitialised(size_);
-    for (Index k = 0; k < size_; ++k) copy.data_[k] = data_[k];
-    return copy;
+  ~Buffer() {
+    if (memory_) memory_->give_back(data_);
+    else ::operator delete(data_, std::align_val_t{alignment});
   }
 
+  /// A copy in memory of its own, of the same kind.
+  Buffer clone() const { return in(memory_); }
+  /// A copy in a device's memory, or in the host's where that is null; from one device to another only by way of the host.
+  Buffer in(const MemoryResource* memory) const {
+    Buffer copy = uninitialised(size_, memory);
+    copy.assign(*this);
+    return copy;
+  }
+  /// The values of another of the same size, wherever each of them lies.
+  void assign(const Buffer& other) {
+    if (const MemoryResource* const device = memory_ ? memory_ : other.memory_) device->copy(data_, other.data_, bytes());
+    else
+      for (Index k = 0; k < size_; ++k) data_[k] = other.data_[k];
+  }
+
+  /// Whose memory it is; null: the host's.
+  const MemoryResource* memory() const { return memory_; }
+
   ///@{
-  /// The values and how many there are; positions are not checked.
+  /// The values and how many there are; positions are not checked. In a device's memory they are for its operations alone.
   T* data() { return data_; }
   const T* data() const { return data_; }
   Index size() const { return size_; }
@@ -86,8 +106,11 @@ class Buffer {
   ///@}
 
  private:
+  std::size_t bytes() const { return static_cast<std::size_t>(size_) * sizeof(T); }
+
   T* data_ = nullptr;
   Index size_ = 0;
+  const MemoryResource* memory_ = nullptr;
 };
 
 /// A buffer with extents: Tensor<float, dyn, 3> t(5) owns (5, 3) values. view() hands them to operations.
@@ -104,6 +127,13 @@ class Tensor {
   explicit Tensor(std::convertible_to<Index> auto... sizes)
     requires(sizeof...(sizes) == dynamic_count)
       : dynamic_{static_cast<Index>(sizes)...}, buffer_(checked_count<T>(View<T, E...>::fixed_size, dynamic_)) {}
+  /// The same in a device's memory; null: in the host's.
+  static Tensor in(const MemoryResource* memory, std::convertible_to<Index> auto... sizes)
+    requires(sizeof...(sizes) == dynamic_count)
+  {
+    const std::array<Index, dynamic_count> dynamic{static_cast<Index>(sizes)...};
+    return Tensor(dynamic, Buffer<T>(checked_count<T>(View<T, E...>::fixed_size, dynamic), memory));
+  }
   /// Another number of run-time extents: it does not compile, and says why.
   template <std::convertible_to<Index>... Sizes, std::size_t Found = sizeof...(Sizes), std::size_t Expected = dynamic_count>
     requires(Found != Expected && Found > 0)
@@ -133,6 +163,8 @@ class Tensor {
   ///@}
 
  private:
+  Tensor(const std::array<Index, dynamic_count>& dynamic, Buffer<T> buffer) : dynamic_(dynamic), buffer_(std::move(buffer)) {}
+
   std::array<Index, dynamic_count> dynamic_{};
   Buffer<T> buffer_;
 };

@@ -35,6 +35,12 @@ class FileError : public Error {
   using Error::Error;
 };
 
+/// A device has not the memory that was asked for.
+class OutOfMemory : public Error {
+ public:
+  using Error::Error;
+};
+
 /// A loss, gradient or weight is NaN or infinite.
 class NonFiniteError : public Error {
  public:

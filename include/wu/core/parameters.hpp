@@ -129,7 +129,10 @@ class Weights {
   static constexpr Index count = parameter_count<Values>();
   static constexpr Index extent = parameter_extent<Values>();
 
+  /// All zero.
   Weights() : buffer_(extent) {}
+  /// All zero, in a device's memory; null: in the host's.
+  explicit Weights(const MemoryResource* memory) : buffer_(extent, memory) {}
 
   /// The values by their names.
   Values view() { return bind_parameters<Values>(buffer_.data()); }
@@ -143,9 +146,15 @@ class Weights {
   /// The same, not to be written through.
   std::span<const T> flat() const { return buffer_.span(); }
 
-  /// A copy in memory of its own.
+  /// Whose memory they lie in; null: the host's.
+  const MemoryResource* memory() const { return buffer_.memory(); }
+  /// A copy in memory of its own, of the same kind.
   Weights clone() const { return Weights(buffer_.clone()); }
-  /// A copy in another scalar, every value rounded to it.
+  /// A copy in a device's memory; null: in the host's.
+  Weights in(const MemoryResource* memory) const { return Weights(buffer_.in(memory)); }
+  /// The values of another, wherever each of them lies.
+  void assign(const Weights& other) { buffer_.assign(other.buffer_); }
+  /// A copy in another scalar, every value rounded to it. Of weights in the host's memory.
   template <class U>
   Weights<Module, U> to() const {
     Weights<Module, U> copy;

@@ -17,8 +17,8 @@ namespace wu {
 /// Views stay valid when the workspace grows. One workspace serves one step at a time; it is not for sharing among threads.
 class Workspace {
  public:
-  /// `bytes` are allocated at once; a step that needs no more allocates nothing.
-  explicit Workspace(std::size_t bytes = 0) {
+  /// `bytes` are allocated at once; a step that needs no more allocates nothing. memory: a device's, or null for the host's.
+  explicit Workspace(std::size_t bytes = 0, const MemoryResource* memory = nullptr) : device_(memory) {
     if (bytes > 0) add_chunk(bytes);
   }
 
@@ -80,7 +80,7 @@ class Workspace {
   std::size_t size_of(std::size_t chunk) const { return static_cast<std::size_t>(memory_[chunk].size()); }
   void add_chunk(std::size_t bytes) {
     if (chunks_ == most_chunks) throw Error("workspace: expected to be left alone after its memory was moved to another");
-    memory_[chunks_] = Buffer<std::byte>::uninitialised(static_cast<Index>(bytes));
+    memory_[chunks_] = Buffer<std::byte>::uninitialised(static_cast<Index>(bytes), device_);
     ++chunks_;
   }
 
@@ -89,6 +89,7 @@ class Workspace {
   // memory for more than this many.
   static constexpr std::size_t most_chunks = 48;
 
+  const MemoryResource* device_;
   std::array<Buffer<std::byte>, most_chunks> memory_;
   std::size_t chunks_ = 0;
   std::size_t chunk_ = 0, used_ = 0, total_ = 0, peak_ = 0;

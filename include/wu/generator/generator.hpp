@@ -309,16 +309,16 @@ struct Generator {
 
   /// Rotary tables and attended rows for b samples and condition length L.                       angles: paper section 3.5
   template <class T>
-  static Shared<T> share(Workspace& ws, Index b, Index L) {
+  static Shared<T> share(auto& ctx, Workspace& ws, Index b, Index L) {
     Shared<T> shared;
     [&]<std::size_t... K>(std::index_sequence<K...>) {
       ((std::get<K>(shared.rotary) =
-            std::remove_reference_t<decltype(std::get<K>(shared.rotary))>::make(ws, Block::template Self<K>::rotary_axes),
+            std::remove_reference_t<decltype(std::get<K>(shared.rotary))>::make(ctx, ws, Block::template Self<K>::rotary_axes),
         shared.rows[K] = Block::template Self<K>::rows(b), shared.rows_of_one[K] = Block::template Self<K>::rows(1)),
        ...);
     }(std::make_index_sequence<Block::self_count>{});
-    shared.cross_q = Rotary<accumulator_t<T>, cross_axes>::make(ws, query_axes);
-    shared.cross_k = Rotary<accumulator_t<T>, cross_axes>::make(ws, key_axes(L));
+    shared.cross_q = Rotary<accumulator_t<T>, cross_axes>::make(ctx, ws, query_axes);
+    shared.cross_k = Rotary<accumulator_t<T>, cross_axes>::make(ctx, ws, key_axes(L));
     shared.cross_rows.query_group.push({b, positions});
     shared.cross_rows.query.push({positions, 1});
     shared.cross_rows.key_group.push({b, L});
@@ -352,7 +352,7 @@ struct Generator {
     linear_forward(ctx, s.hidden, condition.flat(), p.hidden_in.weight, p.hidden_in.bias);
     rms_norm_forward(ctx, s.u, s.inv_rms_u, as_const(s.hidden), p.norm_input.weight);
 
-    s.shared = share<T>(ws, b, L);
+    s.shared = share<T>(ctx, ws, b, L);
     s.x =
         ws.take<T, dyn, C>(positions);  // the same for every sample; the first block copies it when samples begin to differ
     s.prior = Start::template forward<T>(ctx, ws, s.x, {p.hw_pos, p.layer_pos}, p.norm_tokens.weight);
@@ -377,10 +377,10 @@ struct Generator {
   template <class T>
   static Prefix<T> prefix(auto& ctx, Workspace& ws, const Parameters<const T>& p) {
     const Workspace::Scope scope(ws);
-    Prefix<T> result{Tensor<T, dyn, C>(positions)};
+    Prefix<T> result{Tensor<T, dyn, C>::in(memory_of(ctx), positions)};
     const auto x = ws.take<T, dyn, C>(positions);
     Start::template forward<T>(ctx, ws, x, {p.hw_pos, p.layer_pos}, p.norm_tokens.weight);
-    Block::template forward_self_attentions<T>(ctx, ws, result.x.view(), x, p.blocks[0], share<T>(ws, 1, 1));
+    Block::template forward_self_attentions<T>(ctx, ws, result.x.view(), x, p.blocks[0], share<T>(ctx, ws, 1, 1));
     return result;
   }
 
@@ -399,7 +399,7 @@ struct Generator {
       linear_forward(ctx, hidden, condition.flat(), p.hidden_in.weight, p.hidden_in.bias);
       rms_norm_forward(ctx, u, ws.take<accumulator_t<T>, dyn>(b * L), as_const(hidden), p.norm_input.weight);
     }
-    const auto shared = share<T>(ws, b, L);
+    const auto shared = share<T>(ctx, ws, b, L);
     Block::template forward_others<T>(ctx, ws, y, prefix.x.view(), u, p.blocks[0], shared);
     for (std::size_t i = 1; i < static_cast<std::size_t>(N); ++i) {
       std::swap(x, y);

@@ -245,7 +245,7 @@ struct Stream {
     const auto done = [&](double operations) { progress(std::min(1.0, (so_far += operations) / all)); };
 
     const Workspace::Scope scope(ws);
-    const auto shared = G::template share<T>(ws, 1, L);
+    const auto shared = G::template share<T>(ctx, ws, 1, L);
     const auto x = ws.take<T, dyn, C>(G::positions);
     if (!prefix.data) {
       prior(ctx, ws, x, p);

@@ -1,5 +1,5 @@
 // Moving and adding rows.
-//     add: y += x      copy: y = x      zero: y = 0
+//     add: y += x      copy: y = x      convert: y = x in another scalar      zero: y = 0
 //     broadcast_rows: y (b k, C) = x (k, C) for each of b;          backward dx += sum over b of dy
 //     mean_rows: y (G, C) = mean over each of G groups of rows of x; backward dx = dy / rows in a group
 //     grid_sum: y (G K, C), y(g K + k) = inner(k) + outer(g);         backward dinner(k) += sum over g, douter(g) += sum over k
@@ -23,6 +23,13 @@ void copy(reference&, auto y, auto x) {
   detail::check_contiguous(y, x);
   detail::check_sizes("copy", y.size(), x.size());
   std::copy_n(x.data, x.size(), y.data);
+}
+
+/// y = x in another scalar, each value rounded once. Equal sizes; throws ShapeError otherwise.
+void convert(reference&, auto y, auto x) {
+  detail::check_contiguous(y, x);
+  detail::check_sizes("convert", y.size(), x.size());
+  for (Index k = 0; k < x.size(); ++k) y[k] = static_cast<value_of<decltype(y)>>(x[k]);
 }
 
 /// y: any extents.

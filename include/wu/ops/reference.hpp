@@ -1,5 +1,6 @@
 // The reference device: plain loops, slow and obvious, right for any scalar. Every operation has its forward and backward
-// for it in ops/; a faster device derives from it and overloads the same names, and what it leaves out is answered here.
+// for it in ops/; a faster device that reads the same memory derives from it and overloads the same names, and what it leaves out
+// is answered here.
 //
 // For all of ops/: outputs come first. Gradients of activations are overwritten (dx = ...), gradients of parameters are added
 // to (dW += ...), each marked at its parameter, and every sum is taken in sum_of and stored once: added term by term to a bfloat16
@@ -11,12 +12,19 @@
 
 #include "wu/core/dtype.hpp"
 #include "wu/core/fits.hpp"
+#include "wu/core/memory.hpp"
 #include "wu/core/view.hpp"
 
 namespace wu {
 
-/// Who computes: plain loops, for any scalar.
-struct reference {};
+/// Who computes: the base of every device.
+struct device {};
+/// Plain loops, for any scalar.
+struct reference : device {};
+
+/// Where what a device's operations read and write lies, for Buffer, Weights and Workspace: null for the host's memory, as here and
+/// on the CPU.
+inline const MemoryResource* memory_of(const reference&) { return nullptr; }
 
 /// The scalar of a view or of columns.
 template <class V>
@@ -27,7 +35,7 @@ using sum_of = accumulator_t<value_of<V>>;
 
 namespace detail {
 template <class Context>
-concept Device = std::is_convertible_v<Context&, reference&>;
+concept Device = std::is_convertible_v<Context&, device&>;
 template <class Context>
 concept NotADevice = !Device<Context>;
 

@@ -21,6 +21,21 @@ struct RotaryAxis {
   Index first = 0;      ///< the position of index 0
 };
 
+/// The tables of one axis as Rotary describes them: cos, sin (positions, width).
+template <class T>
+void rotary_table(reference&, T* cos, T* sin, const RotaryAxis& axis) {
+  for (Index i = 0; i < axis.width; i += 2) {
+    const double frequency = std::pow(10000.0, -static_cast<double>(i) / static_cast<double>(axis.width));
+    for (Index p = 0; p < axis.positions; ++p) {
+      const double angle = static_cast<double>(p + axis.first) * frequency;
+      T *const c = cos + p * axis.width + i, *const s = sin + p * axis.width + i;
+      c[0] = c[1] = static_cast<T>(std::cos(angle));
+      s[1] = static_cast<T>(std::sin(angle));
+      s[0] = static_cast<T>(-std::sin(angle));
+    }
+  }
+}
+
 /// Angles in double, cosine and sine rounded once to T. Tables are one per axis, (positions, width), each angle's cosine
 /// written twice and its sine as (-sin, sin), so that the rotation is y[j] = x[j] cos[j] + x[j ^ 1] sin[j].
 template <class T, std::size_t N>
@@ -29,23 +44,15 @@ struct Rotary {
   std::array<const T*, N> cos{}, sin{};
 
   /// Tables in the workspace. Throws ShapeError if an axis has an odd number of channels.
-  static Rotary make(Workspace& ws, const std::array<RotaryAxis, N>& axes) {
+  static Rotary make(auto& ctx, Workspace& ws, const std::array<RotaryAxis, N>& axes) {
     Rotary rotary{axes, {}, {}};
     for (std::size_t a = 0; a < N; ++a) {
-      const auto [width, divisor, positions, first] = axes[a];
+      const Index width = axes[a].width, count = axes[a].positions * width;
       if (width % 2 != 0)
         throw ShapeError(message("rope: expected an even number of channels for every axis, found ", width));
-      T* const c = ws.take_values<T>(positions * width);
-      T* const s = ws.take_values<T>(positions * width);
-      for (Index i = 0; i < width; i += 2) {
-        const double frequency = std::pow(10000.0, -static_cast<double>(i) / static_cast<double>(width));
-        for (Index p = 0; p < positions; ++p) {
-          const double angle = static_cast<double>(p + first) * frequency;
-          c[p * width + i] = c[p * width + i + 1] = static_cast<T>(std::cos(angle));
-          s[p * width + i + 1] = static_cast<T>(std::sin(angle));
-          s[p * width + i] = static_cast<T>(-std::sin(angle));
-        }
-      }
+      T* const c = ws.take_values<T>(count);
+      T* const s = ws.take_values<T>(count);
+      rotary_table(ctx, c, s, axes[a]);
       rotary.cos[a] = c, rotary.sin[a] = s;
     }
     return rotary;

@@ -40,6 +40,19 @@ class Training {
   /// Views of the weights as the module reads them.
   using Frozen = typename Module::template Parameters<const T>;
 
+  /// All zero, in the host's memory, or in that of the device that is to train.
+  explicit Training(const MemoryResource* memory = nullptr)
+      : first(memory), second(memory), weights_(memory), gradients_(memory) {}
+  /// A copy in a device's memory, or in the host's where that is null: to go on there, to read or to save. Gradients are not
+  /// copied.
+  Training in(const MemoryResource* memory) const {
+    Training copy(memory);
+    copy.weights_.assign(weights_), copy.first.assign(first), copy.second.assign(second);
+    if (average) copy.average = average->in(memory);
+    copy.step = step;
+    return copy;
+  }
+
   Weights<Module, Sum> first, second;           ///< Adam's moments
   std::optional<Weights<Module, Sum>> average;  ///< of the weights, from the first step whose average_decay is above 0
   Index step = 0;                               ///< steps done
@@ -62,15 +75,20 @@ class Training {
   const Weights<Module, Sum>& weights() const { return weights_; }
   ///@}
 
-  /// The weights as the module reads them.
-  const Weights<Module, T>& values() {
+  /// The weights as the module reads them; ctx makes the rounded copy where there is one.
+  const Weights<Module, T>& values(auto& ctx) {
     if constexpr (!has_master) return weights_;
     else {
-      if (!rounded_) rounded_.emplace();
-      if (stale_) std::ranges::copy(weights_.flat(), rounded_->flat().begin());
+      if (!rounded_) rounded_.emplace(weights_.memory());
+      if (stale_) convert(ctx, flat(*rounded_), as_const(flat(weights_)));
       stale_ = false;
       return *rounded_;
     }
+  }
+  /// The same, of a run in the host's memory.
+  const Weights<Module, T>& values() {
+    reference host;
+    return values(host);
   }
 
   /// This step's gradients, for a compute() that wants the owner rather than the views; after a step, its gradients before
@@ -89,8 +107,8 @@ class Training {
     if (average && options.average_decay == 0)
       throw Error("training: expected the decay of the average that this run has, found 0; to go on without it, reset() it");
     const Index next = step + 1;
-    zero(ctx, View<Sum, dyn>(gradients_.flat().data(), static_cast<Index>(gradients_.flat().size())));
-    const Frozen frozen = values().view();
+    zero(ctx, flat(gradients_));
+    const Frozen frozen = values(ctx).view();
     StepResult result;
     for (Index part = 0; part < options.accumulate; ++part) {
       const double loss = compute(frozen, gradients_.view(), next, part);
@@ -125,6 +143,10 @@ class Training {
 
  private:
   static constexpr bool has_master = AdamWBuffers<T>::has_master;
+  template <class U>
+  static View<U, dyn> flat(Weights<Module, U>& all) {
+    return {all.flat().data(), static_cast<Index>(all.flat().size())};
+  }
 
   Weights<Module, Sum> weights_, gradients_;
   std::optional<Weights<Module, T>> rounded_;

@@ -1,0 +1,357 @@
+// wu::cuda: what wu/cuda/runtime.hpp declares, on a GPU. Products go to cuBLASLt; everything else is a body of
+// wu/cuda/kernels, run by one kernel. nvcc sees this file and what it includes, and nothing else of wu.
+#include <cublasLt.h>
+#include <cuda_runtime.h>
+
+#include <array>
+#include <bit>
+#include <map>
+#include <memory>
+#include <mutex>
+#include <vector>
+
+#include "wu/core/error.hpp"
+#include "wu/cuda/instances.hpp"
+#include "wu/cuda/runtime.hpp"
+
+namespace wu::cuda {
+
+namespace {
+
+/// "a: b on NVIDIA H200, device 0"
+[[noreturn]] void fail(const Message& call, const char* what) {
+  int device = 0;
+  cudaDeviceProp properties{};
+  if (cudaGetDevice(&device) != cudaSuccess || cudaGetDeviceProperties(&properties, device) != cudaSuccess)
+    throw Error(message("cuda: ", std::string_view(call), ": ", what));
+  throw Error(message("cuda: ", std::string_view(call), ": ", what, ", on device ", device, ", ",
+                      static_cast<const char*>(properties.name)));
+}
+void check(cudaError_t status, auto&&... call) {
+  if (status != cudaSuccess) fail(message(call...), cudaGetErrorString(status));
+}
+void check(cublasStatus_t status, auto&&... call) {
+  if (status != CUBLAS_STATUS_SUCCESS) fail(message(call...), cublasLtGetStatusString(status));
+}
+
+class DeviceMemory : public MemoryResource {
+ public:
+  explicit DeviceMemory(int device) : device_(device) {}
+
+  void* take(std::size_t bytes) const override {
+    check(cudaSetDevice(device_), "cudaSetDevice");
+    void* memory = nullptr;
+    if (bytes == 0) return memory;
+    const cudaError_t status = cudaMalloc(&memory, bytes);
+    if (status == cudaErrorMemoryAllocation) {
+      (void)cudaGetLastError();
+      std::size_t free = 0, total = 0;
+      check(cudaMemGetInfo(&free, &total), "cudaMemGetInfo");
+      constexpr double mib = 1 << 20;
+      throw OutOfMemory(message("cuda: device ", device_, " has no ", static_cast<double>(bytes) / mib, " MiB: ",
+                                static_cast<double>(free) / mib, " of ", static_cast<double>(total) / mib,
+                                " MiB are free; a smaller batch, wu::bfloat16, wu::RecomputeBlocks in training or fewer rows in a "
+                                "slab of generate_tokens take less"));
+    }
+    check(status, "cudaMalloc of ", bytes, " bytes");
+    return memory;
+  }
+  void give_back(void* memory) const noexcept override { (void)cudaFree(memory); }
+  void zero(void* memory, std::size_t bytes) const override {
+    if (bytes == 0) return;
+    check(cudaMemset(memory, 0, bytes), "cudaMemset of ", bytes, " bytes");
+    check(cudaDeviceSynchronize(), "cudaMemset of ", bytes, " bytes");
+  }
+  void copy(void* to, const void* from, std::size_t bytes) const override {
+    if (bytes == 0) return;
+    check(cudaMemcpy(to, from, bytes, cudaMemcpyDefault), "cudaMemcpy of ", bytes, " bytes");
+    check(cudaDeviceSynchronize(), "cudaMemcpy of ", bytes, " bytes");
+  }
+
+ private:
+  int device_;
+};
+
+/// What cuBLASLt's choice of an algorithm depends on.
+struct Shape {
+  std::array<Index, 10> numbers{};
+  std::array<std::uint8_t, 10> kinds{};
+  auto operator<=>(const Shape&) const = default;
+};
+
+template <auto Destroy>
+struct Destroyer {
+  void operator()(auto* handle) const { (void)Destroy(handle); }
+};
+template <class Handle, auto Destroy>
+using Owned = std::unique_ptr<std::remove_pointer_t<Handle>, Destroyer<Destroy>>;
+using Operation = Owned<cublasLtMatmulDesc_t, cublasLtMatmulDescDestroy>;
+using Layout = Owned<cublasLtMatrixLayout_t, cublasLtMatrixLayoutDestroy>;
+using Preference = Owned<cublasLtMatmulPreference_t, cublasLtMatmulPreferenceDestroy>;
+
+/// A product prepared: all but the pointers.
+struct Prepared {
+  Operation operation;
+  Layout a, b, c;
+  cublasLtMatmulAlgo_t algorithm{};
+  bool library = false;    ///< cuBLASLt has an algorithm
+  bool adds_bias = false;  ///< and adds the bias with it
+};
+
+constexpr std::size_t product_workspace = std::size_t{32} << 20;  // what NVIDIA advises for sm_90
+
+cudaDataType data_type(Scalar scalar) {
+  return scalar == Scalar::f64 ? CUDA_R_64F : scalar == Scalar::bf16 ? CUDA_R_16BF : CUDA_R_32F;
+}
+
+std::uint8_t alignment_of(const void* pointer) {  // as its exponent, 8 at most
+  return pointer ? static_cast<std::uint8_t>(std::min(std::countr_zero(reinterpret_cast<std::uintptr_t>(pointer)), 8)) : 8;
+}
+
+Layout layout(cudaDataType type, Index rows, Index columns, Index leading, Index batch, Index step) {
+  cublasLtMatrixLayout_t handle = nullptr;
+  check(cublasLtMatrixLayoutCreate(&handle, type, static_cast<std::uint64_t>(rows), static_cast<std::uint64_t>(columns), leading),
+        "cublasLtMatrixLayoutCreate");
+  Layout made(handle);
+  if (batch > 1) {
+    const auto count = static_cast<std::int32_t>(batch);
+    const auto stride = static_cast<std::int64_t>(step);
+    check(cublasLtMatrixLayoutSetAttribute(handle, CUBLASLT_MATRIX_LAYOUT_BATCH_COUNT, &count, sizeof(count)), "cublasLt batch");
+    check(cublasLtMatrixLayoutSetAttribute(handle, CUBLASLT_MATRIX_LAYOUT_STRIDED_BATCH_OFFSET, &stride, sizeof(stride)),
+          "cublasLt batch");
+  }
+  return made;
+}
+
+template <class Body>
+constexpr int threads_of() {
+  if constexpr (requires { Body::threads; }) return Body::threads;
+  else return 256;
+}
+
+/// The one kernel: a body on every block of the grid.
+template <class Body>
+__global__ void __launch_bounds__(threads_of<Body>()) run_body(const __grid_constant__ Body body) {
+  extern __shared__ __align__(128) std::byte shared[];
+  body(Block{static_cast<Index>(blockIdx.x), static_cast<Index>(gridDim.x), static_cast<int>(blockDim.x), shared});
+}
+
+}  // namespace
+
+struct Stream {
+  int device = 0;
+  bool tf32 = false;
+  cudaStream_t stream = nullptr;
+  cublasLtHandle_t products = nullptr;
+  void* workspace = nullptr;
+  std::map<Shape, Prepared> prepared;
+
+  ~Stream() {
+    prepared.clear();
+    if (stream) (void)cudaStreamSynchronize(stream);
+    (void)cudaFree(workspace);
+    if (products) (void)cublasLtDestroy(products);
+    if (stream) (void)cudaStreamDestroy(stream);
+  }
+};
+
+struct Graph {
+  cudaGraphExec_t ready = nullptr;
+};
+
+namespace {
+void prepare(Stream& stream, Prepared& made, const Product& p, bool with_bias) {
+  const cudaDataType type = data_type(p.operands), result = data_type(p.result);
+  const bool f64 = p.operands == Scalar::f64;
+  const cublasComputeType_t compute = f64                                          ? CUBLAS_COMPUTE_64F
+                                      : stream.tf32 && p.operands == Scalar::f32 ? CUBLAS_COMPUTE_32F_FAST_TF32
+                                                                                   : CUBLAS_COMPUTE_32F;
+  cublasLtMatmulDesc_t operation = nullptr;
+  check(cublasLtMatmulDescCreate(&operation, compute, f64 ? CUDA_R_64F : CUDA_R_32F), "cublasLtMatmulDescCreate");
+  made.operation.reset(operation);
+  const auto set = [&](cublasLtMatmulDescAttributes_t attribute, auto value) {
+    check(cublasLtMatmulDescSetAttribute(operation, attribute, &value, sizeof(value)), "cublasLtMatmulDescSetAttribute");
+  };
+  // Row-major c = a b is column-major c^T = b^T a^T.
+  set(CUBLASLT_MATMUL_DESC_TRANSA, p.transposed_b ? CUBLAS_OP_T : CUBLAS_OP_N);
+  set(CUBLASLT_MATMUL_DESC_TRANSB, p.transposed_a ? CUBLAS_OP_T : CUBLAS_OP_N);
+  if (with_bias) {
+    set(CUBLASLT_MATMUL_DESC_EPILOGUE, CUBLASLT_EPILOGUE_BIAS);
+    set(CUBLASLT_MATMUL_DESC_BIAS_POINTER, p.bias);
+    set(CUBLASLT_MATMUL_DESC_BIAS_DATA_TYPE, result);
+  }
+  made.a = p.transposed_b ? layout(type, p.k, p.n, p.row_b, p.batch, p.step_b) : layout(type, p.n, p.k, p.row_b, p.batch, p.step_b);
+  made.b = p.transposed_a ? layout(type, p.m, p.k, p.row_a, p.batch, p.step_a) : layout(type, p.k, p.m, p.row_a, p.batch, p.step_a);
+  made.c = layout(result, p.n, p.m, p.row_c, p.batch, p.step_c);
+
+  cublasLtMatmulPreference_t handle = nullptr;
+  check(cublasLtMatmulPreferenceCreate(&handle), "cublasLtMatmulPreferenceCreate");
+  const Preference preference(handle);
+  const auto prefer = [&](cublasLtMatmulPreferenceAttributes_t attribute, auto value) {
+    check(cublasLtMatmulPreferenceSetAttribute(handle, attribute, &value, sizeof(value)), "cublasLtMatmulPreferenceSetAttribute");
+  };
+  prefer(CUBLASLT_MATMUL_PREF_MAX_WORKSPACE_BYTES, product_workspace);
+  const auto aligned = [](const void* pointer) { return std::uint32_t{1} << alignment_of(pointer); };
+  prefer(CUBLASLT_MATMUL_PREF_MIN_ALIGNMENT_A_BYTES, aligned(p.b));
+  prefer(CUBLASLT_MATMUL_PREF_MIN_ALIGNMENT_B_BYTES, aligned(p.a));
+  prefer(CUBLASLT_MATMUL_PREF_MIN_ALIGNMENT_C_BYTES, aligned(p.added ? p.added : p.c));
+  prefer(CUBLASLT_MATMUL_PREF_MIN_ALIGNMENT_D_BYTES, aligned(p.c));
+  cublasLtMatmulHeuristicResult_t found{};
+  int count = 0;
+  const cublasStatus_t status = cublasLtMatmulAlgoGetHeuristic(stream.products, operation, made.a.get(), made.b.get(), made.c.get(),
+                                                               made.c.get(), handle, 1, &found, &count);
+  made.library = status == CUBLAS_STATUS_SUCCESS && count == 1 && found.state == CUBLAS_STATUS_SUCCESS;
+  made.adds_bias = made.library && with_bias;
+  made.algorithm = found.algo;
+}
+
+Prepared& prepared(Stream& stream, const Product& p) {
+  const auto kind = [](auto value) { return static_cast<std::uint8_t>(value); };
+  const Shape shape{{p.m, p.n, p.k, p.row_a, p.row_b, p.row_c, p.batch, p.step_a, p.step_b, p.step_c},
+                    {kind(p.transposed_a), kind(p.transposed_b), kind(p.operands), kind(p.result), kind(p.bias != nullptr),
+                     kind(p.beta != 0), alignment_of(p.a), alignment_of(p.b), alignment_of(p.c), alignment_of(p.added)}};
+  const auto [entry, made] = stream.prepared.try_emplace(shape);
+  if (made) {
+    if (p.bias) prepare(stream, entry->second, p, true);
+    if (!entry->second.library) prepare(stream, entry->second, p, false);
+  }
+  return entry->second;
+}
+
+/// What cuBLASLt has no algorithm for.
+template <class T, class R>
+void multiply_plainly(Stream& stream, const Product& p) {
+  const kernel::PlainProduct<T, R> body(p);
+  runtime::launch(stream, body, {.blocks = (body.count() + 255) / 256});
+}
+template <class R>
+void add_bias(Stream& stream, const Product& p) {
+  const kernel::AddBias<R> body(p);
+  runtime::launch(stream, body, {.blocks = (body.count() + 255) / 256});
+}
+}  // namespace
+
+int device_count() noexcept {
+  int count = 0;
+  if (cudaGetDeviceCount(&count) == cudaSuccess) return count;
+  (void)cudaGetLastError();
+  return 0;
+}
+
+Device describe_device(int device) {
+  const int count = device_count();
+  if (count == 0) throw Error("cuda: expected a CUDA device, found none: there is no NVIDIA GPU, or its driver is missing or too old");
+  if (device < 0 || device >= count) throw Error(message("cuda: expected a device from 0 to ", count - 1, ", found ", device));
+  cudaDeviceProp properties{};
+  check(cudaGetDeviceProperties(&properties, device), "cudaGetDeviceProperties of device ", device);
+  return {.name = properties.name,
+          .capability = 10 * properties.major + properties.minor,
+          .multiprocessors = properties.multiProcessorCount,
+          .memory = properties.totalGlobalMem};
+}
+
+const MemoryResource& device_memory(int device) {
+  static std::mutex mutex;
+  static std::map<int, DeviceMemory> all;
+  const std::lock_guard lock(mutex);
+  return all.try_emplace(device, device).first->second;
+}
+
+namespace runtime {
+
+Stream* open(int device, bool tf32) {
+  check(cudaSetDevice(device), "cudaSetDevice of device ", device);
+  auto stream = std::make_unique<Stream>();
+  stream->device = device, stream->tf32 = tf32;
+  check(cudaStreamCreateWithFlags(&stream->stream, cudaStreamNonBlocking), "cudaStreamCreateWithFlags");
+  check(cublasLtCreate(&stream->products), "cublasLtCreate");
+  stream->workspace = device_memory(device).take(product_workspace);
+  return stream.release();
+}
+void close(Stream* stream) noexcept { delete stream; }
+
+void zero(Stream& stream, void* memory, std::size_t bytes) {
+  if (bytes > 0) check(cudaMemsetAsync(memory, 0, bytes, stream.stream), "cudaMemsetAsync of ", bytes, " bytes");
+}
+void copy(Stream& stream, void* to, const void* from, std::size_t bytes) {
+  if (bytes > 0)
+    check(cudaMemcpyAsync(to, from, bytes, cudaMemcpyDeviceToDevice, stream.stream), "cudaMemcpyAsync of ", bytes, " bytes");
+}
+void upload(Stream& stream, void* to, const void* from, std::size_t bytes) {
+  if (bytes > 0)
+    check(cudaMemcpyAsync(to, from, bytes, cudaMemcpyHostToDevice, stream.stream), "cudaMemcpyAsync of ", bytes, " bytes");
+}
+void download(Stream& stream, void* to, const void* from, std::size_t bytes) {
+  if (bytes > 0)
+    check(cudaMemcpyAsync(to, from, bytes, cudaMemcpyDeviceToHost, stream.stream), "cudaMemcpyAsync of ", bytes, " bytes");
+  synchronise(stream);
+}
+void synchronise(Stream& stream) { check(cudaStreamSynchronize(stream.stream), "cudaStreamSynchronize"); }
+
+void multiply(Stream& stream, const Product& p) {
+  Prepared& made = prepared(stream, p);
+  if (!made.library) {
+    if (p.operands == Scalar::f32) multiply_plainly<float, float>(stream, p);
+    else if (p.operands == Scalar::f64) multiply_plainly<double, double>(stream, p);
+    else if (p.result == Scalar::bf16) multiply_plainly<bfloat16, bfloat16>(stream, p);
+    else multiply_plainly<bfloat16, float>(stream, p);
+    return;
+  }
+  if (made.adds_bias)
+    check(cublasLtMatmulDescSetAttribute(made.operation.get(), CUBLASLT_MATMUL_DESC_BIAS_POINTER, &p.bias, sizeof(p.bias)),
+          "cublasLtMatmulDescSetAttribute");
+  const double alpha = p.alpha, beta = p.beta;
+  const float alpha_f = static_cast<float>(alpha), beta_f = static_cast<float>(beta);
+  const bool f64 = p.operands == Scalar::f64;
+  const void *const by = f64 ? static_cast<const void*>(&alpha) : &alpha_f, *const keep = f64 ? static_cast<const void*>(&beta) : &beta_f;
+  check(cublasLtMatmul(stream.products, made.operation.get(), by, p.b, made.a.get(), p.a, made.b.get(), keep,
+                       p.added ? p.added : p.c, made.c.get(), p.c, made.c.get(), &made.algorithm, stream.workspace,
+                       product_workspace, stream.stream),
+        "cublasLtMatmul of ", p.batch, " products (", p.m, ", ", p.k, ") times (", p.k, ", ", p.n, ")");
+  if (!p.bias || made.adds_bias) return;
+  if (p.result == Scalar::f32) add_bias<float>(stream, p);
+  else if (p.result == Scalar::f64) add_bias<double>(stream, p);
+  else add_bias<bfloat16>(stream, p);
+}
+
+template <class Body>
+void launch(Stream& stream, const Body& body, Launch how) {
+  if (how.shared_bytes > 48 * 1024) {
+    static const cudaError_t allowed =
+        cudaFuncSetAttribute(run_body<Body>, cudaFuncAttributeMaxDynamicSharedMemorySize, 227 * 1024);
+    check(allowed, "cudaFuncSetAttribute for ", how.shared_bytes, " bytes of shared memory");
+  }
+  run_body<Body><<<static_cast<unsigned>(how.blocks), static_cast<unsigned>(how.threads), static_cast<std::size_t>(how.shared_bytes),
+                   stream.stream>>>(body);
+  check(cudaGetLastError(), "launch of ", how.blocks, " blocks of ", how.threads, " threads with ", how.shared_bytes,
+        " bytes of shared memory");
+}
+
+Graph* record(Stream& stream, const std::function<void()>& work) {
+  check(cudaStreamBeginCapture(stream.stream, cudaStreamCaptureModeThreadLocal), "cudaStreamBeginCapture");
+  cudaGraph_t graph = nullptr;
+  try {
+    work();
+  } catch (...) {
+    (void)cudaStreamEndCapture(stream.stream, &graph);
+    (void)cudaGraphDestroy(graph);
+    throw;
+  }
+  check(cudaStreamEndCapture(stream.stream, &graph), "cudaStreamEndCapture");
+  auto made = std::make_unique<Graph>();
+  const cudaError_t status = cudaGraphInstantiate(&made->ready, graph, 0);
+  (void)cudaGraphDestroy(graph);
+  check(status, "cudaGraphInstantiate");
+  return made.release();
+}
+void replay(Stream& stream, Graph& graph) { check(cudaGraphLaunch(graph.ready, stream.stream), "cudaGraphLaunch"); }
+void forget(Graph* graph) noexcept {
+  if (graph) (void)cudaGraphExecDestroy(graph->ready);
+  delete graph;
+}
+
+WU_CUDA_BODIES
+
+}  // namespace runtime
+
+}  // namespace wu::cuda

@@ -1,0 +1,135 @@
+// wu::cuda_on_host: what wu/cuda/runtime.hpp declares, on the host. Memory is the host's, a launch runs the body's blocks one after
+// the other, products are kernels/product.hpp's. Slow and exact: with it the tests run every operation of wu/cuda, kernels included,
+// without a GPU.
+#include <algorithm>
+#include <cstring>
+#include <memory>
+#include <new>
+#include <vector>
+
+#include "wu/core/buffer.hpp"
+#include "wu/core/error.hpp"
+#include "wu/cuda/instances.hpp"
+#include "wu/cuda/runtime.hpp"
+
+namespace wu::cuda {
+
+namespace {
+class HostMemory : public MemoryResource {
+ public:
+  void* take(std::size_t bytes) const override { return ::operator new(bytes, std::align_val_t{alignment}); }
+  void give_back(void* memory) const noexcept override { ::operator delete(memory, std::align_val_t{alignment}); }
+  void zero(void* memory, std::size_t bytes) const override {
+    if (bytes > 0) std::memset(memory, 0, bytes);
+  }
+  void copy(void* to, const void* from, std::size_t bytes) const override {
+    if (bytes > 0) std::memmove(to, from, bytes);
+  }
+};
+
+void check_device(int device) {
+  if (device != 0)
+    throw Error(message("cuda: expected a device below 1, for the host stands in for a GPU, found ", device));
+}
+}  // namespace
+
+struct Graph {
+  std::vector<std::function<void()>> work;
+};
+
+struct Stream {
+  std::vector<std::byte> shared;
+  Graph* recording = nullptr;
+
+  /// At once, or when what is recorded is replayed.
+  void run(std::function<void()> work) {
+    if (recording) recording->work.push_back(std::move(work));
+    else work();
+  }
+  void expect_no_recording(const char* what) const {
+    if (recording) throw Error(message("cuda: ", what, " while work is recorded"));
+  }
+};
+
+int device_count() noexcept { return 1; }
+
+Device describe_device(int device) {
+  check_device(device);
+  return {.name = "the host in a GPU's place", .memory = std::size_t{1} << 34};
+}
+
+const MemoryResource& device_memory(int device) {
+  check_device(device);
+  static const HostMemory memory;
+  return memory;
+}
+
+namespace runtime {
+
+Stream* open(int device, bool) {
+  check_device(device);
+  return new Stream;
+}
+void close(Stream* stream) noexcept { delete stream; }
+void zero(Stream& stream, void* memory, std::size_t bytes) {
+  stream.run([=] { device_memory(0).zero(memory, bytes); });
+}
+void copy(Stream& stream, void* to, const void* from, std::size_t bytes) {
+  stream.run([=] { device_memory(0).copy(to, from, bytes); });
+}
+void upload(Stream& stream, void* to, const void* from, std::size_t bytes) {
+  stream.expect_no_recording("an upload");
+  device_memory(0).copy(to, from, bytes);
+}
+void download(Stream& stream, void* to, const void* from, std::size_t bytes) {
+  stream.expect_no_recording("a download");
+  device_memory(0).copy(to, from, bytes);
+}
+void synchronise(Stream& stream) { stream.expect_no_recording("waiting"); }
+
+template <class Body>
+void launch(Stream& stream, const Body& body, Launch how) {
+  if (how.threads < warp_size || how.threads > most_threads || how.threads % warp_size != 0 || how.blocks < 1)
+    throw Error(message("cuda: expected blocks of a multiple of 32 threads up to 1024, found ", how.blocks, " of ",
+                        how.threads));
+  stream.run([&stream, body, how] {
+    for (Index block = 0; block < how.blocks; ++block) {
+      // All bits set is NaN in every type: a body that reads what no thread of its block has written shows it.
+      stream.shared.assign(static_cast<std::size_t>(how.shared_bytes), std::byte{0xff});
+      body(Block{block, how.blocks, how.threads, stream.shared.data()});
+    }
+  });
+}
+
+void multiply(Stream& stream, const Product& p) {
+  const auto plainly = [&](const auto& body) { launch(stream, body, {.blocks = (body.count() + 255) / 256}); };
+  if (p.operands == Scalar::f32 && p.result == Scalar::f32) plainly(kernel::PlainProduct<float, float>(p));
+  else if (p.operands == Scalar::f64 && p.result == Scalar::f64) plainly(kernel::PlainProduct<double, double>(p));
+  else if (p.operands == Scalar::bf16 && p.result == Scalar::bf16) plainly(kernel::PlainProduct<bfloat16, bfloat16>(p));
+  else if (p.operands == Scalar::bf16 && p.result == Scalar::f32) plainly(kernel::PlainProduct<bfloat16, float>(p));
+  else throw Error("cuda: expected a product of bfloat16 into bfloat16 or float, or one within float or double");
+}
+
+Graph* record(Stream& stream, const std::function<void()>& work) {
+  stream.expect_no_recording("a second recording");
+  auto graph = std::make_unique<Graph>();
+  stream.recording = graph.get();
+  try {
+    work();
+  } catch (...) {
+    stream.recording = nullptr;
+    throw;
+  }
+  stream.recording = nullptr;
+  return graph.release();
+}
+void replay(Stream&, Graph& graph) {
+  for (const auto& work : graph.work) work();
+}
+void forget(Graph* graph) noexcept { delete graph; }
+
+WU_CUDA_BODIES
+
+}  // namespace runtime
+
+}  // namespace wu::cuda

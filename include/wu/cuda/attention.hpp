@@ -1,0 +1,115 @@
+// Attention on the GPU: in bfloat16 by the tensor cores (cuda/kernels/tensor_attention.hpp), else by cuda/kernels/plain_attention.hpp.
+#pragma once
+
+#include <cmath>
+#include <cstdint>
+
+#include "wu/cuda/context.hpp"
+#include "wu/cuda/kernels/plain_attention.hpp"
+#include "wu/cuda/kernels/tensor_attention.hpp"
+#include "wu/cuda/rows.hpp"
+#include "wu/ops/attention.hpp"
+
+namespace wu::cuda {
+
+namespace detail {
+inline kernel::Map kernel_map(const RowMap& map) {
+  kernel::Map made{};
+  for (std::size_t a = 0; a < 4; ++a) made.size[a] = map.axes[a].size, made.stride[a] = map.axes[a].stride;
+  return made;
+}
+template <Index D>
+kernel::Groups kernel_groups(const AttentionRows& rows, Index heads) {
+  return {kernel_map(rows.query_group),
+          kernel_map(rows.query),
+          kernel_map(rows.key_group),
+          kernel_map(rows.key),
+          rows.query.size(),
+          rows.key.size(),
+          static_cast<int>(heads),
+          static_cast<int>(D)};
+}
+constexpr Index tiles(Index count, Index tile) { return (count + tile - 1) / tile; }
+
+/// The tensor cores take heads of whole eights of channels.
+template <class T, Index D>
+inline constexpr bool on_tensor_cores = std::is_same_v<T, bfloat16> && D % 8 == 0 && D <= 128;
+/// The width that a kernel is compiled for.
+template <Index D>
+inline constexpr int head_bound = D <= 32 ? 32 : D <= 64 ? 64 : 128;
+/// What a block of plain attention may take.
+template <Index D>
+constexpr void check_head_width() {
+  static_assert(fits<(D <= 256), "wu::cuda: expected heads of a width up to 256, found ", D>);
+}
+}  // namespace detail
+
+/// ops/attention.hpp's.
+template <Index D>
+void attention_forward(Context& ctx, Workspace&, auto out, auto lse, auto q, auto k, auto v, const AttentionRows& rows) {
+  constexpr Index heads = detail::AttentionWidths<q.width, k.width, v.width, D>::heads;
+  detail::check_attention_widths<q.width, heads, lse.width, out.width>();
+  detail::check_attention(rows, q, k, v, out, lse);
+  detail::check_head_width<D>();
+  using T = value_of<decltype(q)>;
+  using Sum = accumulator_t<T>;
+  detail::check_types<T>(out, k, v);
+  detail::check_sums<T>(lse);
+  const auto groups = detail::kernel_groups<D>(rows, heads);
+  const auto run = [&]<class Body>(Body body, Index own, int shared_bytes) {
+    body.out = detail::strided(out), body.lse = detail::strided(lse);
+    body.q = detail::readable(q), body.k = detail::readable(k), body.v = detail::readable(v);
+    body.s = groups;
+    body.scale = static_cast<Sum>(1 / std::sqrt(static_cast<double>(D)));
+    ctx.run_blocks(body, {rows.groups() * heads * detail::tiles(groups.queries, own), Body::threads, shared_bytes});
+  };
+  if constexpr (detail::on_tensor_cores<T, D>) {
+    using Body = kernel::TensorAttention<detail::head_bound<D>>;
+    run(Body(), Body::own_rows, Body::shared_bytes);
+  } else {
+    using Body = kernel::PlainAttention<T>;
+    run(Body(), Body::own_rows, Body::shared_bytes(static_cast<int>(D)));
+  }
+}
+
+/// ops/attention.hpp's. The gradients of keys and of queries are two launches, neither of which adds to what others write: their
+/// bits are always the same.
+template <Index D>
+void attention_backward(Context& ctx, Workspace&, auto dq /* = */, auto dk /* = */, auto dv /* = */, auto dout, auto out,
+                        auto lse, auto q, auto k, auto v, const AttentionRows& rows) {
+  constexpr Index heads = detail::AttentionWidths<q.width, k.width, v.width, D>::heads;
+  detail::check_attention_widths<q.width, heads, lse.width, dq.width, dk.width, dv.width, dout.width, out.width>();
+  detail::check_attention(rows, q, k, v, dq, dout, out, lse);
+  check_rows("attention, gradients of keys and values", k, dk, dv);
+  detail::check_head_width<D>();
+  using T = value_of<decltype(q)>;
+  using Sum = accumulator_t<T>;
+  detail::check_types<T>(dq, dk, dv, dout, out, k, v);
+  detail::check_sums<T>(lse);
+  const auto groups = detail::kernel_groups<D>(rows, heads);
+  Sum* const delta = ctx.scratch<Sum>(q.rows() * heads);
+  ctx.run(kernel::AttentionDelta<T>{delta, detail::readable(dout), detail::readable(out), q.rows() * heads, groups.heads, groups.width},
+          q.rows() * heads);
+  const auto run = [&]<class Body>(Body body, Index count, int shared_bytes) {
+    body.dq = detail::strided(dq), body.dk = detail::strided(dk), body.dv = detail::strided(dv);
+    body.dout = detail::readable(dout), body.q = detail::readable(q), body.k = detail::readable(k), body.v = detail::readable(v), body.lse = detail::readable(lse);
+    body.delta = delta;
+    body.s = groups;
+    body.scale = static_cast<Sum>(1 / std::sqrt(static_cast<double>(D)));
+    ctx.run_blocks(body, {rows.groups() * heads * detail::tiles(count, Body::own_rows), Body::threads, shared_bytes});
+  };
+  if constexpr (detail::on_tensor_cores<T, D>) {
+    constexpr int bound = detail::head_bound<D>;
+    using Keys = kernel::TensorAttentionBackward<bound, true>;
+    using Queries = kernel::TensorAttentionBackward<bound, false>;
+    run(Keys(), groups.keys, Keys::shared_bytes);
+    run(Queries(), groups.queries, Queries::shared_bytes);
+  } else {
+    using Keys = kernel::PlainAttentionBackward<T, true>;
+    using Queries = kernel::PlainAttentionBackward<T, false>;
+    run(Keys(), groups.keys, Keys::shared_bytes(static_cast<int>(D)));
+    run(Queries(), groups.queries, Queries::shared_bytes(static_cast<int>(D)));
+  }
+}
+
+}  // namespace wu::cuda

@@ -1,0 +1,111 @@
+// The CUDA device: one stream on one GPU. Operations return when they are on the stream, not when they are done. There is no
+// reference behind it: what lies in a GPU's memory no loop of the host can read.
+#pragma once
+
+#include <algorithm>
+#include <memory>
+#include <span>
+#include <utility>
+
+#include "wu/core/buffer.hpp"
+#include "wu/core/workspace.hpp"
+#include "wu/cuda/runtime.hpp"
+#include "wu/ops/reference.hpp"
+
+namespace wu::cuda {
+
+namespace detail {
+using namespace wu::detail;
+
+/// All views hold values of one type, one that kernels are compiled for. There is no other device to answer for the rest, so a
+/// mixture is a mistake.
+template <class T, class... V>
+constexpr void check_types(const V&...) {
+  static_assert(fits<(std::is_same_v<T, float> || std::is_same_v<T, double> || std::is_same_v<T, bfloat16>),
+                     "wu::cuda: expected values of float, double or bfloat16, found ", type<T>>);
+  static_assert(fits<(std::is_same_v<value_of<V>, T> && ...), "wu::cuda: expected operands of one type, ", type<T>,
+                     ", found ", type<value_of<V>>...>);
+}
+/// What is summed over values of T lies in T's sums.
+template <class T, class... V>
+constexpr void check_sums(const V&...) {
+  static_assert(fits<(std::is_same_v<value_of<V>, accumulator_t<T>> && ...), "wu::cuda: expected sums and gradients of ",
+                     type<accumulator_t<T>>, " beside values of ", type<T>, ", found ", type<value_of<V>>...>);
+}
+}  // namespace detail
+
+/// Whether there is a GPU that wu::cuda can use. On wu::cuda_on_host always.
+inline bool available() noexcept { return device_count() > 0; }
+
+/// How a Context is made.
+struct Options {
+  int device = 0;     ///< which GPU
+  bool tf32 = false;  ///< products of float32 may round their operands to 10 bits of mantissa, and are then several times as fast
+};
+
+/// Who computes: wu::cuda::Context gpu({.device = 0}). Not for use by two threads at once; make one for each.
+class Context : public device {
+ public:
+  /// Throws Error, in one sentence, where there is no such device.
+  explicit Context(Options options = {})
+      : number_(options.device),
+        about_(describe_device(options.device)),
+        stream_(runtime::open(options.device, options.tf32)) {}
+
+  /// What it runs on.
+  const Device& about() const { return about_; }
+  /// The GPU's memory.
+  const MemoryResource* memory() const { return &device_memory(number_); }
+  /// For wu/cuda's operations.
+  Stream& stream() { return *stream_; }
+  /// Waits until all that was asked for is done. Throws Error for what went wrong on the way.
+  void synchronise() { runtime::synchronise(*stream_); }
+
+  /// Scratch memory for one operation: what it held is lost at the next call. Grows to the largest that was asked for.
+  template <class T>
+  T* scratch(Index count) {
+    const Index bytes = checked_count<T>(count) * static_cast<Index>(sizeof(T));
+    if (scratch_.size() < bytes) {
+      synchronise();  // what is on the stream may still read the old one
+      scratch_ = Buffer<std::byte>();
+      scratch_ = Buffer<std::byte>::uninitialised(bytes, memory());
+    }
+    return reinterpret_cast<T*>(scratch_.data());
+  }
+
+  /// The host's memory for what one operation downloads; grows as scratch() does.
+  std::span<double> staging(Index count) {
+    if (staging_.size() < count) staging_ = Buffer<double>::uninitialised(count);
+    return staging_.span().first(static_cast<std::size_t>(count));
+  }
+
+  /// Runs a kernel's body for `count` values, of which each thread takes one or several.
+  template <class Body>
+  void run(const Body& body, Index count) {
+    if (count == 0) return;
+    constexpr int threads = 256;
+    const Index most = Index{32} * about_.multiprocessors;
+    runtime::launch(*stream_, body, {.blocks = std::min((count + threads - 1) / threads, most), .threads = threads});
+  }
+  /// Runs it on so many blocks.
+  template <class Body>
+  void run_blocks(const Body& body, Launch how) {
+    if (how.blocks > 0) runtime::launch(*stream_, body, how);
+  }
+
+ private:
+  struct Close {
+    void operator()(Stream* stream) const noexcept { runtime::close(stream); }
+  };
+
+  int number_;
+  Device about_;
+  std::unique_ptr<Stream, Close> stream_;
+  Buffer<std::byte> scratch_;
+  Buffer<double> staging_;
+};
+
+/// Where what this context's operations read and write lies.
+inline const MemoryResource* memory_of(const Context& ctx) { return ctx.memory(); }
+
+}  // namespace wu::cuda

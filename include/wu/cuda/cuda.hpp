@@ -1,0 +1,21 @@
+// The CUDA device: wu::cuda::Context and the operations on it. Link wu::cuda, or wu::cuda_on_host for tests without a GPU.
+#pragma once
+
+#include "wu/cuda/attention.hpp"
+#include "wu/cuda/block.hpp"
+#include "wu/cuda/column_sums.hpp"
+#include "wu/cuda/context.hpp"
+#include "wu/cuda/depthwise.hpp"
+#include "wu/cuda/elementwise.hpp"
+#include "wu/cuda/graph.hpp"
+#include "wu/cuda/linear.hpp"
+#include "wu/cuda/lora.hpp"
+#include "wu/cuda/losses.hpp"
+#include "wu/cuda/modulate.hpp"
+#include "wu/cuda/norm.hpp"
+#include "wu/cuda/optimiser.hpp"
+#include "wu/cuda/resample.hpp"
+#include "wu/cuda/rope.hpp"
+#include "wu/cuda/rows.hpp"
+#include "wu/cuda/runtime.hpp"
+#include "wu/cuda/scratch.hpp"

@@ -1,0 +1,127 @@
+// Linear layers on the GPU: products by cuBLASLt, the bias added with them.
+#pragma once
+
+#include <array>
+
+#include "wu/cuda/column_sums.hpp"
+#include "wu/cuda/context.hpp"
+#include "wu/ops/fused_linear.hpp"
+#include "wu/ops/linear.hpp"
+
+namespace wu::cuda {
+
+namespace detail {
+/// y (rows, Out) = x (rows, In) W^T + b + residual
+template <class T>
+void linear(Context& ctx, T* y, const T* residual, const T* x, const T* W, const T* b, Index rows, Index In, Index Out) {
+  if (rows == 0 || Out == 0) return;
+  runtime::multiply(ctx.stream(), {.m = rows,
+                                   .n = Out,
+                                   .k = In,
+                                   .a = x,
+                                   .b = W,
+                                   .transposed_b = true,
+                                   .row_a = In,
+                                   .row_b = In,
+                                   .row_c = Out,
+                                   .c = y,
+                                   .added = residual,
+                                   .bias = b,
+                                   .beta = residual ? 1.0 : 0.0,
+                                   .operands = scalar_of<T>,
+                                   .result = scalar_of<T>});
+}
+
+/// dx (rows, In) = or += dy (rows, Out) W
+template <class T>
+void linear_dx(Context& ctx, T* dx, bool add, const T* dy, const T* W, Index rows, Index In, Index Out) {
+  if (rows == 0 || In == 0) return;
+  runtime::multiply(ctx.stream(), {.m = rows,
+                                   .n = In,
+                                   .k = Out,
+                                   .a = dy,
+                                   .b = W,
+                                   .row_a = Out,
+                                   .row_b = In,
+                                   .row_c = In,
+                                   .c = dx,
+                                   .beta = add ? 1.0 : 0.0,
+                                   .operands = scalar_of<T>,
+                                   .result = scalar_of<T>});
+}
+
+/// dW (Out, In) += dy^T x,  db (Out) += sum over rows of dy; each may be null.
+template <class T>
+void linear_dW(Context& ctx, accumulator_t<T>* dW, accumulator_t<T>* db, const T* dy, const T* x, Index rows, Index In,
+               Index Out) {
+  if (rows == 0) return;
+  if (dW && Out > 0 && In > 0)
+    runtime::multiply(ctx.stream(), {.m = Out,
+                                     .n = In,
+                                     .k = rows,
+                                     .a = dy,
+                                     .b = x,
+                                     .transposed_a = true,
+                                     .row_a = Out,
+                                     .row_b = In,
+                                     .row_c = In,
+                                     .c = dW,
+                                     .beta = 1,
+                                     .operands = scalar_of<T>,
+                                     .result = scalar_of<accumulator_t<T>>});
+  add_column_sums(ctx, {db}, kernel::BiasTerms<T>{dy, Out}, rows, Out);
+}
+}  // namespace detail
+
+/// ops/linear.hpp's.
+void linear_forward(Context& ctx, auto y, auto x, auto W, auto b) {
+  detail::check_contiguous(y, x, W, b);
+  using T = value_of<decltype(x)>;
+  detail::check_types<T>(y, W, b);
+  using Widths = detail::LinearWidths<W.extents[0], W.width, x.width, y.width, b.width>;
+  check_rows("linear", x, y);
+  const T* const no_residual = nullptr;
+  detail::linear<T>(ctx, y.data, no_residual, x.data, W.data, b.data, x.rows(), Widths::in, Widths::out);
+}
+
+/// ops/linear.hpp's.
+void linear_backward(Context& ctx, auto dx /* = */, auto dW /* += */, auto db /* += */, auto dy, auto x, auto W) {
+  detail::check_contiguous(dx, dW, db, dy, x, W);
+  using T = value_of<decltype(x)>;
+  detail::check_types<T>(dx, dy, W);
+  detail::check_sums<T>(dW, db);
+  using Widths = detail::LinearWidths<W.extents[0], W.width, x.width, dy.width, W.extents[0]>;
+  constexpr Index In = Widths::in, Out = Widths::out;
+  static_assert(detail::LinearGradients<Out, In, dx.width, dW.extents[0], dW.width, db.width>::fit);
+  detail::check_linear_backward(dx, dy, x);
+  detail::linear_dW<T>(ctx, dW.data, db.data, dy.data, x.data, x.rows(), In, Out);
+  if (dx.data) detail::linear_dx<T>(ctx, dx.data, false, dy.data, W.data, x.rows(), In, Out);
+}
+
+/// ops/fused_linear.hpp's: the residual is what the product is added to.
+void linear_residual_forward(Context& ctx, auto y, auto residual, auto x, auto W, auto b) {
+  detail::check_contiguous(y, residual, x, W, b);
+  using T = value_of<decltype(x)>;
+  detail::check_types<T>(y, residual, W, b);
+  using Widths = detail::LinearWidths<W.extents[0], W.width, x.width, y.width, b.width>;
+  static_assert(detail::SameWidth<y.width, residual.width>::value == Widths::out);
+  check_rows("linear", x, y, residual);
+  detail::linear<T>(ctx, y.data, residual.data, x.data, W.data, b.data, x.rows(), Widths::in, Widths::out);
+}
+
+/// ops/fused_linear.hpp's: the second and later dx are added by the product.
+template <class DLayer, class DY, class Layer, std::size_t N>
+void joint_linear_backward(Context& ctx, Workspace&, auto dx, bool add_to_dx, const std::array<DLayer, N>& dlayers /* += */,
+                           const std::array<DY, N>& dy, auto x, const std::array<Layer, N>& layers) {
+  using T = value_of<decltype(x)>;
+  for (std::size_t i = 0; i < N; ++i) {
+    const auto no_dx = decltype(dx)();
+    linear_backward(ctx, no_dx, dlayers[i].weight, dlayers[i].bias, dy[i], x, layers[i].weight);
+    if (!dx.data) continue;
+    check_rows("linear backward", x, dx);
+    detail::linear_dx<T>(ctx, dx.data, add_to_dx || i > 0, dy[i].data, layers[i].weight.data, x.rows(), dx.width,
+                         dy[i].width);
+  }
+}
+
+}  // namespace wu::cuda

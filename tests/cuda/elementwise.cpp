@@ -1,0 +1,33 @@
+// cuda/elementwise.hpp.
+#include "support.hpp"
+
+namespace {
+using wu::Index, wu::View, wu::dyn, wu::test::check;
+/// `zero` is a parameter's name in the tests.
+void set_to_zero(auto& ctx, auto view) { zero(ctx, view); }
+}
+
+BOOST_AUTO_TEST_CASE(activations) {
+  for (const Index n : {Index{1}, Index{97}, Index{70001}}) {
+    check([n](auto zero, auto& on) {
+      using T = decltype(zero);
+      const View<const T, dyn> x(on.template input<T>("x", n), n), dy(on.template input<T>("dy", n), n);
+      silu_forward(on.ctx, View<T, dyn>(on.template output<T>("silu", n), n), x);
+      silu_backward(on.ctx, View<T, dyn>(on.template output<T>("dsilu", n), n), dy, x);
+      gelu_forward(on.ctx, View<T, dyn>(on.template output<T>("gelu", n), n), x);
+      gelu_backward(on.ctx, View<T, dyn>(on.template output<T>("dgelu", n), n), dy, x);
+      silu_backward(on.ctx, View<T, dyn>(nullptr, n), dy, x);  // not wanted
+    });
+  }
+}
+
+BOOST_AUTO_TEST_CASE(moving_and_adding) {
+  [[maybe_unused]] constexpr Index n = 1001;
+  check([](auto zero, auto& on) {
+    using T = decltype(zero);
+    const View<const T, dyn> x(on.template input<T>("x", n), n);
+    add(on.ctx, View<T, dyn>(on.template input_and_output<T>("y", n), n), x);
+    copy(on.ctx, View<T, dyn>(on.template output<T>("copy", n), n), x);
+    set_to_zero(on.ctx, View<T, dyn>(on.template output<T>("zero", n), n));
+  });
+}
