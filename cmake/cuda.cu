@@ -48,10 +48,11 @@ class DeviceMemory : public MemoryResource {
       std::size_t free = 0, total = 0;
       check(cudaMemGetInfo(&free, &total), "cudaMemGetInfo");
       constexpr double mib = 1 << 20;
-      throw OutOfMemory(message("cuda: device ", device_, " has no ", static_cast<double>(bytes) / mib, " MiB: ",
-                                static_cast<double>(free) / mib, " of ", static_cast<double>(total) / mib,
-                                " MiB are free; a smaller batch, wu::bfloat16, wu::RecomputeBlocks in training or fewer rows in a "
-                                "slab of generate_tokens take less"));
+      throw OutOfMemory(
+          message("cuda: device ", device_, " has no ", static_cast<double>(bytes) / mib,
+                  " MiB: ", static_cast<double>(free) / mib, " of ", static_cast<double>(total) / mib,
+                  " MiB are free; a smaller batch, wu::bfloat16, wu::RecomputeBlocks in training or fewer rows in a "
+                  "slab of generate_tokens take less"));
     }
     check(status, "cudaMalloc of ", bytes, " bytes");
     return memory;
@@ -110,13 +111,15 @@ std::uint8_t alignment_of(const void* pointer) {  // as its exponent, 8 at most
 
 Layout layout(cudaDataType type, Index rows, Index columns, Index leading, Index batch, Index step) {
   cublasLtMatrixLayout_t handle = nullptr;
-  check(cublasLtMatrixLayoutCreate(&handle, type, static_cast<std::uint64_t>(rows), static_cast<std::uint64_t>(columns), leading),
+  check(cublasLtMatrixLayoutCreate(&handle, type, static_cast<std::uint64_t>(rows), static_cast<std::uint64_t>(columns),
+                                   leading),
         "cublasLtMatrixLayoutCreate");
   Layout made(handle);
   if (batch > 1) {
     const auto count = static_cast<std::int32_t>(batch);
     const auto stride = static_cast<std::int64_t>(step);
-    check(cublasLtMatrixLayoutSetAttribute(handle, CUBLASLT_MATRIX_LAYOUT_BATCH_COUNT, &count, sizeof(count)), "cublasLt batch");
+    check(cublasLtMatrixLayoutSetAttribute(handle, CUBLASLT_MATRIX_LAYOUT_BATCH_COUNT, &count, sizeof(count)),
+          "cublasLt batch");
     check(cublasLtMatrixLayoutSetAttribute(handle, CUBLASLT_MATRIX_LAYOUT_STRIDED_BATCH_OFFSET, &stride, sizeof(stride)),
           "cublasLt batch");
   }
@@ -163,9 +166,9 @@ namespace {
 void prepare(Stream& stream, Prepared& made, const Product& p, bool with_bias) {
   const cudaDataType type = data_type(p.operands), result = data_type(p.result);
   const bool f64 = p.operands == Scalar::f64;
-  const cublasComputeType_t compute = f64                                          ? CUBLAS_COMPUTE_64F
+  const cublasComputeType_t compute = f64                                        ? CUBLAS_COMPUTE_64F
                                       : stream.tf32 && p.operands == Scalar::f32 ? CUBLAS_COMPUTE_32F_FAST_TF32
-                                                                                   : CUBLAS_COMPUTE_32F;
+                                                                                 : CUBLAS_COMPUTE_32F;
   cublasLtMatmulDesc_t operation = nullptr;
   check(cublasLtMatmulDescCreate(&operation, compute, f64 ? CUDA_R_64F : CUDA_R_32F), "cublasLtMatmulDescCreate");
   made.operation.reset(operation);
@@ -180,15 +183,18 @@ void prepare(Stream& stream, Prepared& made, const Product& p, bool with_bias) {
     set(CUBLASLT_MATMUL_DESC_BIAS_POINTER, p.bias);
     set(CUBLASLT_MATMUL_DESC_BIAS_DATA_TYPE, result);
   }
-  made.a = p.transposed_b ? layout(type, p.k, p.n, p.row_b, p.batch, p.step_b) : layout(type, p.n, p.k, p.row_b, p.batch, p.step_b);
-  made.b = p.transposed_a ? layout(type, p.m, p.k, p.row_a, p.batch, p.step_a) : layout(type, p.k, p.m, p.row_a, p.batch, p.step_a);
+  made.a = p.transposed_b ? layout(type, p.k, p.n, p.row_b, p.batch, p.step_b)
+                          : layout(type, p.n, p.k, p.row_b, p.batch, p.step_b);
+  made.b = p.transposed_a ? layout(type, p.m, p.k, p.row_a, p.batch, p.step_a)
+                          : layout(type, p.k, p.m, p.row_a, p.batch, p.step_a);
   made.c = layout(result, p.n, p.m, p.row_c, p.batch, p.step_c);
 
   cublasLtMatmulPreference_t handle = nullptr;
   check(cublasLtMatmulPreferenceCreate(&handle), "cublasLtMatmulPreferenceCreate");
   const Preference preference(handle);
   const auto prefer = [&](cublasLtMatmulPreferenceAttributes_t attribute, auto value) {
-    check(cublasLtMatmulPreferenceSetAttribute(handle, attribute, &value, sizeof(value)), "cublasLtMatmulPreferenceSetAttribute");
+    check(cublasLtMatmulPreferenceSetAttribute(handle, attribute, &value, sizeof(value)),
+          "cublasLtMatmulPreferenceSetAttribute");
   };
   prefer(CUBLASLT_MATMUL_PREF_MAX_WORKSPACE_BYTES, product_workspace);
   const auto aligned = [](const void* pointer) { return std::uint32_t{1} << alignment_of(pointer); };
@@ -198,8 +204,8 @@ void prepare(Stream& stream, Prepared& made, const Product& p, bool with_bias) {
   prefer(CUBLASLT_MATMUL_PREF_MIN_ALIGNMENT_D_BYTES, aligned(p.c));
   cublasLtMatmulHeuristicResult_t found{};
   int count = 0;
-  const cublasStatus_t status = cublasLtMatmulAlgoGetHeuristic(stream.products, operation, made.a.get(), made.b.get(), made.c.get(),
-                                                               made.c.get(), handle, 1, &found, &count);
+  const cublasStatus_t status = cublasLtMatmulAlgoGetHeuristic(stream.products, operation, made.a.get(), made.b.get(),
+                                                               made.c.get(), made.c.get(), handle, 1, &found, &count);
   made.library = status == CUBLAS_STATUS_SUCCESS && count == 1 && found.state == CUBLAS_STATUS_SUCCESS;
   made.adds_bias = made.library && with_bias;
   made.algorithm = found.algo;
@@ -240,8 +246,10 @@ int device_count() noexcept {
 
 Device describe_device(int device) {
   const int count = device_count();
-  if (count == 0) throw Error("cuda: expected a CUDA device, found none: there is no NVIDIA GPU, or its driver is missing or too old");
-  if (device < 0 || device >= count) throw Error(message("cuda: expected a device from 0 to ", count - 1, ", found ", device));
+  if (count == 0)
+    throw Error("cuda: expected a CUDA device, found none: there is no NVIDIA GPU, or its driver is missing or too old");
+  if (device < 0 || device >= count)
+    throw Error(message("cuda: expected a device from 0 to ", count - 1, ", found ", device));
   cudaDeviceProp properties{};
   check(cudaGetDeviceProperties(&properties, device), "cudaGetDeviceProperties of device ", device);
   return {.name = properties.name,
@@ -303,7 +311,9 @@ void multiply(Stream& stream, const Product& p) {
   const double alpha = p.alpha, beta = p.beta;
   const float alpha_f = static_cast<float>(alpha), beta_f = static_cast<float>(beta);
   const bool f64 = p.operands == Scalar::f64;
-  const void *const by = f64 ? static_cast<const void*>(&alpha) : &alpha_f, *const keep = f64 ? static_cast<const void*>(&beta) : &beta_f;
+  const void *const by = f64 ? static_cast<const void*>(&alpha) : &alpha_f, *const keep =
+                                                                                f64 ? static_cast<const void*>(&beta)
+                                                                                    : &beta_f;
   check(cublasLtMatmul(stream.products, made.operation.get(), by, p.b, made.a.get(), p.a, made.b.get(), keep,
                        p.added ? p.added : p.c, made.c.get(), p.c, made.c.get(), &made.algorithm, stream.workspace,
                        product_workspace, stream.stream),
@@ -321,8 +331,8 @@ void launch(Stream& stream, const Body& body, Launch how) {
         cudaFuncSetAttribute(run_body<Body>, cudaFuncAttributeMaxDynamicSharedMemorySize, 227 * 1024);
     check(allowed, "cudaFuncSetAttribute for ", how.shared_bytes, " bytes of shared memory");
   }
-  run_body<Body><<<static_cast<unsigned>(how.blocks), static_cast<unsigned>(how.threads), static_cast<std::size_t>(how.shared_bytes),
-                   stream.stream>>>(body);
+  run_body<Body><<<static_cast<unsigned>(how.blocks), static_cast<unsigned>(how.threads),
+                   static_cast<std::size_t>(how.shared_bytes), stream.stream>>>(body);
   check(cudaGetLastError(), "launch of ", how.blocks, " blocks of ", how.threads, " threads with ", how.shared_bytes,
         " bytes of shared memory");
 }

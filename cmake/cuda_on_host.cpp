@@ -28,8 +28,7 @@ class HostMemory : public MemoryResource {
 };
 
 void check_device(int device) {
-  if (device != 0)
-    throw Error(message("cuda: expected a device below 1, for the host stands in for a GPU, found ", device));
+  if (device != 0) throw Error(message("cuda: expected a device below 1, for the host stands in for a GPU, found ", device));
 }
 }  // namespace
 
@@ -90,8 +89,8 @@ void synchronise(Stream& stream) { stream.expect_no_recording("waiting"); }
 template <class Body>
 void launch(Stream& stream, const Body& body, Launch how) {
   if (how.threads < warp_size || how.threads > most_threads || how.threads % warp_size != 0 || how.blocks < 1)
-    throw Error(message("cuda: expected blocks of a multiple of 32 threads up to 1024, found ", how.blocks, " of ",
-                        how.threads));
+    throw Error(
+        message("cuda: expected blocks of a multiple of 32 threads up to 1024, found ", how.blocks, " of ", how.threads));
   stream.run([&stream, body, how] {
     for (Index block = 0; block < how.blocks; ++block) {
       // All bits set is NaN in every type: a body that reads what no thread of its block has written shows it.

@@ -3,8 +3,6 @@
 
 namespace {
 using wu::Index, wu::View, wu::dyn, wu::test::check;
-/// `zero` is a parameter's name in the tests.
-void set_to_zero(auto& ctx, auto view) { zero(ctx, view); }
 }
 
 BOOST_AUTO_TEST_CASE(activations) {
@@ -28,6 +26,6 @@ BOOST_AUTO_TEST_CASE(moving_and_adding) {
     const View<const T, dyn> x(on.template input<T>("x", n), n);
     add(on.ctx, View<T, dyn>(on.template input_and_output<T>("y", n), n), x);
     copy(on.ctx, View<T, dyn>(on.template output<T>("copy", n), n), x);
-    set_to_zero(on.ctx, View<T, dyn>(on.template output<T>("zero", n), n));
+    wu::test::set_to_zero(on.ctx, View<T, dyn>(on.template output<T>("zero", n), n));
   });
 }

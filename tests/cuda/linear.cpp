@@ -37,8 +37,9 @@ void linear(Index rows) {
     const std::array dlayers{Layer<Sum, In, Out>{dW("dW 0"), db("db 0")}, Layer<Sum, In, Out>{dW("dW 1"), db("db 1")}};
     const std::array dboth{dy, residual};
     joint_linear_backward(on.ctx, on.ws, dx("joint dx"), false, dlayers, dboth, x, layers);
-    joint_linear_backward(on.ctx, on.ws, View<T, dyn, In>(on.template input_and_output<T>("joint dx added", rows * In), rows),
-                          true, dlayers, dboth, x, layers);
+    joint_linear_backward(on.ctx, on.ws,
+                          View<T, dyn, In>(on.template input_and_output<T>("joint dx added", rows * In), rows), true,
+                          dlayers, dboth, x, layers);
   });
 }
 }  // namespace

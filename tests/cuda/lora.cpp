@@ -19,8 +19,8 @@ void lora(const std::vector<Index>& which, Index adapters, Index rows_of_one) {
         const View<T, dyn, R> xa(on.template input_and_output<T>("xa", rows * R), rows);  // rows without an adapter stay
         const T* const tokens = on.template input<T>("adapter", adapters * stride);
         const AdapterView<const T, In, Out, R> adapter{tokens, tokens + R * In, stride, adapters};
-        lora_linear_forward(on.ctx, on.ws, View<T, dyn, Out>(on.template output<T>("y", rows * Out), rows), xa, x, W, b, adapter,
-                            which, 0.75);
+        lora_linear_forward(on.ctx, on.ws, View<T, dyn, Out>(on.template output<T>("y", rows * Out), rows), xa, x, W, b,
+                            adapter, which, 0.75);
         const auto backward = [&]<class G>(G, const char* dx, const char* dadapter) {
           G* const d = on.template sum<G>(dadapter, adapters * stride);
           lora_linear_backward(on.ctx, on.ws, View<T, dyn, In>(on.template output<T>(dx, rows * In), rows),

@@ -32,8 +32,8 @@ void layer_norm(Index rows, bool with_gain) {
         inverse(on.template output<Sum>("inverse", rows), rows);
     layer_norm_forward(on.ctx, View<T, dyn, C>(on.template output<T>("y", rows * C), rows), mean, inverse, x, gain, bias);
     layer_norm_backward(on.ctx, View<T, dyn, C>(on.template output<T>("dx", rows * C), rows),
-                        View<Sum, C>(on.template sum<Sum>("dgain", C)), View<Sum, C>(on.template sum<Sum>("dbias", C)), dy, x,
-                        as_const(mean), as_const(inverse), gain);
+                        View<Sum, C>(on.template sum<Sum>("dgain", C)), View<Sum, C>(on.template sum<Sum>("dbias", C)), dy,
+                        x, as_const(mean), as_const(inverse), gain);
     layer_norm_backward_add(on.ctx, View<T, dyn, C>(on.template input_and_output<T>("dx added", rows * C), rows),
                             View<Sum, C>(), View<Sum, C>(), dy, x, as_const(mean), as_const(inverse), gain);
   });

@@ -67,8 +67,8 @@ BOOST_AUTO_TEST_CASE(modulations) {
     modulate_backward(on.ctx, View<T, dyn, C>(on.template output<T>("dx", rows * C), rows), columns<0, C>(djoint),
                       columns<C, C>(djoint), dy, x, scale);
     gated_add_forward(on.ctx, View<T, dyn, C>(on.template input_and_output<T>("added", rows * C), rows), x, gate);
-    gated_add_backward(on.ctx, View<T, dyn, C>(on.template output<T>("dh", rows * C), rows), columns<2 * C, C>(djoint), dy, x,
-                       gate);
+    gated_add_backward(on.ctx, View<T, dyn, C>(on.template output<T>("dh", rows * C), rows), columns<2 * C, C>(djoint), dy,
+                       x, gate);
     gated_add_backward(on.ctx, View<T, dyn, C>(nullptr, rows), Columns<T, C>(), dy, x, gate);
   });
 }

@@ -16,7 +16,8 @@ BOOST_AUTO_TEST_CASE(rows_repeated_and_averaged) {
         many(on.template input<T>("many", copies * rows * C), copies * rows);
     broadcast_rows_forward(on.ctx, View<T, dyn, C>(on.template output<T>("broadcast", copies * rows * C), copies * rows), x);
     broadcast_rows_backward(on.ctx, View<T, dyn, C>(on.template sum<T>("dbroadcast", rows * C), rows), many);
-    broadcast_rows_backward(on.ctx, View<Sum, dyn, C>(on.template sum<Sum>("dbroadcast of a parameter", rows * C), rows), many);
+    broadcast_rows_backward(on.ctx, View<Sum, dyn, C>(on.template sum<Sum>("dbroadcast of a parameter", rows * C), rows),
+                            many);
     mean_rows_forward(on.ctx, View<T, dyn, C>(on.template output<T>("mean", rows * C), rows), many);
     mean_rows_backward(on.ctx, View<T, dyn, C>(on.template output<T>("dmean", copies * rows * C), copies * rows), x);
     const View<const T, dyn, C> outer(on.template input<T>("outer", copies * C), copies);
@@ -41,7 +42,8 @@ BOOST_AUTO_TEST_CASE(embeddings) {
 }
 
 BOOST_AUTO_TEST_CASE(patches) {
-  [[maybe_unused]] constexpr Index b = 2, H = 6, W = 9, P = 3, channels = 2, count = b * H * W * channels, rows = b * H / P * W / P;
+  [[maybe_unused]] constexpr Index b = 2, H = 6, W = 9, P = 3, channels = 2, count = b * H * W * channels,
+                                   rows = b * H / P * W / P;
   check([](auto zero, auto& on) {
     using T = decltype(zero);
     const View<const T, dyn, dyn, dyn, channels> x(on.template input<T>("x", count), b, H, W);

@@ -9,6 +9,7 @@
 
 #include <functional>
 #include <map>
+#include <memory>
 #include <string>
 #include <vector>
 
@@ -104,6 +105,9 @@ class On {
   std::vector<std::shared_ptr<void>> kept_;
   std::vector<std::pair<std::string, std::function<std::vector<double>()>>> read_;
 };
+
+/// `zero` is a parameter's name in the tests.
+void set_to_zero(auto& ctx, auto view) { zero(ctx, view); }
 
 template <class T>
 auto results(auto& ctx, auto operation) {

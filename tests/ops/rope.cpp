@@ -139,8 +139,8 @@ BOOST_AUTO_TEST_CASE(rope_refuses_axes_that_do_not_share_the_head) {
   const auto odd = [](const wu::ShapeError& e) {
     return std::string(e.what()) == "rope: expected an even number of channels for every axis, found 3";
   };
-  BOOST_CHECK_EXCEPTION((wu::Rotary<double, 2>::make(reference, ws, {RotaryAxis{3, 1, 3, 0}, RotaryAxis{3, 1, 3, 0}})), wu::ShapeError,
-                        odd);
+  BOOST_CHECK_EXCEPTION((wu::Rotary<double, 2>::make(reference, ws, {RotaryAxis{3, 1, 3, 0}, RotaryAxis{3, 1, 3, 0}})),
+                        wu::ShapeError, odd);
 }
 
 BOOST_AUTO_TEST_CASE(rope_gradients) {

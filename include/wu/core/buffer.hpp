@@ -163,7 +163,8 @@ class Tensor {
   ///@}
 
  private:
-  Tensor(const std::array<Index, dynamic_count>& dynamic, Buffer<T> buffer) : dynamic_(dynamic), buffer_(std::move(buffer)) {}
+  Tensor(const std::array<Index, dynamic_count>& dynamic, Buffer<T> buffer)
+      : dynamic_(dynamic), buffer_(std::move(buffer)) {}
 
   std::array<Index, dynamic_count> dynamic_{};
   Buffer<T> buffer_;

@@ -20,14 +20,9 @@ inline kernel::Map kernel_map(const RowMap& map) {
 }
 template <Index D>
 kernel::Groups kernel_groups(const AttentionRows& rows, Index heads) {
-  return {kernel_map(rows.query_group),
-          kernel_map(rows.query),
-          kernel_map(rows.key_group),
-          kernel_map(rows.key),
-          rows.query.size(),
-          rows.key.size(),
-          static_cast<int>(heads),
-          static_cast<int>(D)};
+  return {kernel_map(rows.query_group), kernel_map(rows.query), kernel_map(rows.key_group),
+          kernel_map(rows.key),         rows.query.size(),      rows.key.size(),
+          static_cast<int>(heads),      static_cast<int>(D)};
 }
 constexpr Index tiles(Index count, Index tile) { return (count + tile - 1) / tile; }
 
@@ -36,7 +31,9 @@ template <class T, Index D>
 inline constexpr bool on_tensor_cores = std::is_same_v<T, bfloat16> && D % 8 == 0 && D <= 128;
 /// The width that a kernel is compiled for.
 template <Index D>
-inline constexpr int head_bound = D <= 32 ? 32 : D <= 64 ? 64 : 128;
+inline constexpr int head_bound = D <= 32   ? 32
+                                  : D <= 64 ? 64
+                                            : 128;
 /// What a block of plain attention may take.
 template <Index D>
 constexpr void check_head_width() {
@@ -88,11 +85,13 @@ void attention_backward(Context& ctx, Workspace&, auto dq /* = */, auto dk /* = 
   detail::check_sums<T>(lse);
   const auto groups = detail::kernel_groups<D>(rows, heads);
   Sum* const delta = ctx.scratch<Sum>(q.rows() * heads);
-  ctx.run(kernel::AttentionDelta<T>{delta, detail::readable(dout), detail::readable(out), q.rows() * heads, groups.heads, groups.width},
+  ctx.run(kernel::AttentionDelta<T>{delta, detail::readable(dout), detail::readable(out), q.rows() * heads, groups.heads,
+                                    groups.width},
           q.rows() * heads);
   const auto run = [&]<class Body>(Body body, Index count, int shared_bytes) {
     body.dq = detail::strided(dq), body.dk = detail::strided(dk), body.dv = detail::strided(dv);
-    body.dout = detail::readable(dout), body.q = detail::readable(q), body.k = detail::readable(k), body.v = detail::readable(v), body.lse = detail::readable(lse);
+    body.dout = detail::readable(dout), body.q = detail::readable(q), body.k = detail::readable(k),
+    body.v = detail::readable(v), body.lse = detail::readable(lse);
     body.delta = delta;
     body.s = groups;
     body.scale = static_cast<Sum>(1 / std::sqrt(static_cast<double>(D)));

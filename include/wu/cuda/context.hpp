@@ -39,8 +39,9 @@ inline bool available() noexcept { return device_count() > 0; }
 
 /// How a Context is made.
 struct Options {
-  int device = 0;     ///< which GPU
-  bool tf32 = false;  ///< products of float32 may round their operands to 10 bits of mantissa, and are then several times as fast
+  int device = 0;  ///< which GPU
+  bool tf32 =
+      false;  ///< products of float32 may round their operands to 10 bits of mantissa, and are then several times as fast
 };
 
 /// Who computes: wu::cuda::Context gpu({.device = 0}). Not for use by two threads at once; make one for each.

@@ -75,20 +75,20 @@
   WU_CUDA_BODY(kernel::Convert<T, Sum>)           \
   WU_CUDA_BODY(kernel::Convert<Sum, T>)
 // Those of the tensor cores, for heads up to this width.
-#define WU_CUDA_BODIES_OF_HEADS(Bound)                         \
-  WU_CUDA_BODY(kernel::TensorAttention<Bound>)                 \
-  WU_CUDA_BODY(kernel::TensorAttentionBackward<Bound, true>)   \
+#define WU_CUDA_BODIES_OF_HEADS(Bound)                       \
+  WU_CUDA_BODY(kernel::TensorAttention<Bound>)               \
+  WU_CUDA_BODY(kernel::TensorAttentionBackward<Bound, true>) \
   WU_CUDA_BODY(kernel::TensorAttentionBackward<Bound, false>)
 // NOLINTEND(bugprone-macro-parentheses)
 
 /// All of them, in a file that defines wu::cuda::runtime::launch.
-#define WU_CUDA_BODIES           \
-  WU_CUDA_BODIES_OF(float)       \
-  WU_CUDA_BODIES_OF(double)      \
-  WU_CUDA_BODIES_OF(bfloat16)    \
-  WU_CUDA_BODIES_OF_SUMS(float)  \
-  WU_CUDA_BODIES_OF_SUMS(double) \
+#define WU_CUDA_BODIES                    \
+  WU_CUDA_BODIES_OF(float)                \
+  WU_CUDA_BODIES_OF(double)               \
+  WU_CUDA_BODIES_OF(bfloat16)             \
+  WU_CUDA_BODIES_OF_SUMS(float)           \
+  WU_CUDA_BODIES_OF_SUMS(double)          \
   WU_CUDA_BODIES_OF_BOTH(bfloat16, float) \
-  WU_CUDA_BODIES_OF_HEADS(32)    \
-  WU_CUDA_BODIES_OF_HEADS(64)    \
+  WU_CUDA_BODIES_OF_HEADS(32)             \
+  WU_CUDA_BODIES_OF_HEADS(64)             \
   WU_CUDA_BODIES_OF_HEADS(128)

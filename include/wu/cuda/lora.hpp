@@ -105,14 +105,14 @@ void lora_forward(Context& ctx, Workspace&, auto y /* += */, auto xa, auto x, au
 }
 
 /// ops/lora.hpp's. scale dy B is rounded to the values' type.
-void lora_backward(Context& ctx, Workspace&, auto dx /* += */, auto dadapter /* += */, auto dy, auto x, auto xa, auto adapter,
-                   std::span<const Index> which, double scale) {
+void lora_backward(Context& ctx, Workspace&, auto dx /* += */, auto dadapter /* += */, auto dy, auto x, auto xa,
+                   auto adapter, std::span<const Index> which, double scale) {
   detail::check_contiguous(dx, dy, x, xa);
   using T = value_of<decltype(x)>;
   using G = value_of<decltype(dadapter)>;
   detail::check_types<T>(dx, dy, xa, adapter);
   static_assert(fits<(std::is_same_v<G, T> || std::is_same_v<G, accumulator_t<T>>),
-                             "wu::cuda: expected gradients of an adapter in its own scalar or in that of its sums">);
+                     "wu::cuda: expected gradients of an adapter in its own scalar or in that of its sums">);
   using W = detail::LoraWidths<adapter.in, adapter.out, adapter.rank, x.width, dy.width, xa.width>;
   constexpr Index In = W::in, Out = W::out, R = W::rank;
   static_assert(detail::LoraGradients<In, Out, R, dx.width, dadapter.in, dadapter.out, dadapter.rank>::fit);

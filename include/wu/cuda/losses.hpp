@@ -48,8 +48,7 @@ void mse_backward(Context& ctx, auto dprediction /* = */, auto prediction, auto 
         dprediction.data + first * n, prediction.data + first * n, target.data + first * n, n, {}};
     body.factors.count = static_cast<int>(std::min<Index>(kernel::Factors<Sum>::most, samples - first));
     for (int s = 0; s < body.factors.count; ++s)
-      body.factors.of[s] =
-          static_cast<Sum>(2 * weights[static_cast<std::size_t>(first + s)] / static_cast<double>(n));
+      body.factors.of[s] = static_cast<Sum>(2 * weights[static_cast<std::size_t>(first + s)] / static_cast<double>(n));
     ctx.run(body, body.factors.count * n);
   }
 }

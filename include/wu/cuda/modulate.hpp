@@ -32,7 +32,8 @@ void modulate_forward(Context& ctx, auto y, auto x, auto shift, auto scale) {
 }
 
 /// ops/modulate.hpp's.
-void modulate_backward(Context& ctx, auto dx /* = */, auto dshift /* = */, auto dscale /* = */, auto dy, auto x, auto scale) {
+void modulate_backward(Context& ctx, auto dx /* = */, auto dshift /* = */, auto dscale /* = */, auto dy, auto x,
+                       auto scale) {
   detail::check_contiguous(dx, dy, x);
   constexpr Index C = detail::SameWidth<x.width, dy.width, dx.width, scale.width, dshift.width, dscale.width>::value;
   using T = value_of<decltype(x)>;

@@ -19,14 +19,14 @@ template <bool Centred>
 void norm_forward(Context& ctx, auto y, auto* mean, auto inverse, auto x, auto gain, const auto* bias, double eps) {
   using T = value_of<decltype(x)>;
   using Sum = accumulator_t<T>;
-  ctx.run_blocks(kernel::NormForward<T, Centred>{y.data, mean, inverse.data, x.data, gain.data, bias, x.width,
-                                                 static_cast<Sum>(eps)},
-                 norm_launch(x.rows(), x.width, sizeof(Sum)));
+  ctx.run_blocks(
+      kernel::NormForward<T, Centred>{y.data, mean, inverse.data, x.data, gain.data, bias, x.width, static_cast<Sum>(eps)},
+      norm_launch(x.rows(), x.width, sizeof(Sum)));
 }
 
 template <bool Centred>
-void norm_backward(Context& ctx, auto dx, bool add, auto* dgain, auto* dbias, auto dy, auto x, const auto* mean, auto inverse,
-                   auto gain) {
+void norm_backward(Context& ctx, auto dx, bool add, auto* dgain, auto* dbias, auto dy, auto x, const auto* mean,
+                   auto inverse, auto gain) {
   using T = value_of<decltype(x)>;
   using Sum = accumulator_t<T>;
   const kernel::NormTerms<T, Centred> terms{dy.data, x.data, mean, inverse.data, x.width};

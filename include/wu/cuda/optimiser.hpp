@@ -22,8 +22,8 @@ void adamw_update(Context& ctx, const AdamWBuffers<T>& to, const AdamW& rule, In
   if constexpr (AdamWBuffers<T>::has_master) values = to.values.data();
   const Index count = static_cast<Index>(weights.size());
   ctx.run(kernel::AdamWUpdate<T>{values, weights.data(), to.first.data(), to.second.data(),
-                                 to.average.empty() ? nullptr : to.average.data(), to.gradients.data(), count, c.scale, c.beta1,
-                                 c.beta2, c.epsilon, c.decay, c.rate, c.correction, c.average},
+                                 to.average.empty() ? nullptr : to.average.data(), to.gradients.data(), count, c.scale,
+                                 c.beta1, c.beta2, c.epsilon, c.decay, c.rate, c.correction, c.average},
           count);
 }
 

@@ -17,12 +17,12 @@ inline constexpr Scalar scalar_of<bfloat16> = Scalar::bf16;
 /// c (m, n) = alpha a b + beta c0 + bias, `batch` times. All row-major. Sums are taken in float for bf16, else in the operands' type.
 struct Product {
   Index m = 0, n = 0, k = 0;
-  const void *a = nullptr, *b = nullptr;      ///< (m, k) and (k, n), or what transposed they are
+  const void *a = nullptr, *b = nullptr;            ///< (m, k) and (k, n), or what transposed they are
   bool transposed_a = false, transposed_b = false;  ///< a lies as (k, m); b lies as (n, k)
-  Index row_a = 0, row_b = 0, row_c = 0;      ///< values from one row in memory to the next
+  Index row_a = 0, row_b = 0, row_c = 0;            ///< values from one row in memory to the next
   void* c = nullptr;
-  const void* added = nullptr;                ///< c0, laid out as c; null: c itself
-  const void* bias = nullptr;                 ///< (n), of c's type; null: none
+  const void* added = nullptr;  ///< c0, laid out as c; null: c itself
+  const void* bias = nullptr;   ///< (n), of c's type; null: none
   double alpha = 1, beta = 0;
   Index batch = 1, step_a = 0, step_b = 0, step_c = 0;  ///< values from one product of the batch to the next
   Scalar operands = Scalar::f32, result = Scalar::f32;

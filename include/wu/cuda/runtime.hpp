@@ -28,9 +28,9 @@ struct Launch {
 /// What a device is.
 struct Device {
   std::string name;
-  int capability = 0;       ///< 90 for sm_90; 0: the host in a GPU's place
+  int capability = 0;  ///< 90 for sm_90; 0: the host in a GPU's place
   int multiprocessors = 1;
-  std::size_t memory = 0;   ///< bytes
+  std::size_t memory = 0;  ///< bytes
 };
 
 /// How many devices there are; 0 where there is no driver, or none that fits. On wu::cuda_on_host 1.

@@ -50,8 +50,8 @@ WU_BODY inline TileB tile_b(const bfloat16* corner, int stride, int lane) {
 }
 /// Two results beside each other, (16, 16), as an operand a.
 WU_BODY inline TileA as_operand(const TileC& left, const TileC& right) {
-  return {{Pair::of(left.part[0], left.part[1]), Pair::of(left.part[2], left.part[3]), Pair::of(right.part[0], right.part[1]),
-           Pair::of(right.part[2], right.part[3])}};
+  return {{Pair::of(left.part[0], left.part[1]), Pair::of(left.part[2], left.part[3]),
+           Pair::of(right.part[0], right.part[1]), Pair::of(right.part[2], right.part[3])}};
 }
 
 /// c += a b in every warp: a(thread), b(thread) and c(thread) give each thread's parts.
@@ -64,8 +64,8 @@ WU_BODY void multiply_tiles([[maybe_unused]] Block block, A&& a, B&& b, C&& c) {
   float(&sum)[4] = c(t).part;
   asm("mma.sync.aligned.m16n8k16.row.col.f32.bf16.bf16.f32 {%0, %1, %2, %3}, {%4, %5, %6, %7}, {%8, %9}, {%0, %1, %2, %3};"
       : "+f"(sum[0]), "+f"(sum[1]), "+f"(sum[2]), "+f"(sum[3])
-      : "r"(left.part[0].bits), "r"(left.part[1].bits), "r"(left.part[2].bits), "r"(left.part[3].bits), "r"(right.part[0].bits),
-        "r"(right.part[1].bits));
+      : "r"(left.part[0].bits), "r"(left.part[1].bits), "r"(left.part[2].bits), "r"(left.part[3].bits),
+        "r"(right.part[0].bits), "r"(right.part[1].bits));
 #else
   for (int warp = 0; warp < block.threads; warp += warp_size) {
     float left[16][16], right[8][16];

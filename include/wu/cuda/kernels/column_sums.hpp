@@ -31,14 +31,16 @@ struct StripeSums {
 
   WU_BODY void operator()(Block block) const {
     Sum* const of_line = reinterpret_cast<Sum*>(block.shared);  // (lines, count, columns)
-    const Index stripe = block.index / cut.column_blocks(), first_column = block.index % cut.column_blocks() * Stripes::columns;
+    const Index stripe = block.index / cut.column_blocks(),
+                first_column = block.index % cut.column_blocks() * Stripes::columns;
     const int lines = block.threads / warp_size;
     block.each([&](int t) {
       const Index c = first_column + t % warp_size;
       Sum sums[Terms::count]{};
       if (c < cut.width)
         for (Index r = cut.first(stripe) + t / warp_size; r < cut.first(stripe + 1); r += lines) terms(sums, r, c);
-      for (int i = 0; i < Terms::count; ++i) of_line[(t / warp_size * Terms::count + i) * warp_size + t % warp_size] = sums[i];
+      for (int i = 0; i < Terms::count; ++i)
+        of_line[(t / warp_size * Terms::count + i) * warp_size + t % warp_size] = sums[i];
     });
     block.each([&](int t) {
       const Index c = first_column + t;

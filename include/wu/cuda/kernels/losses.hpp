@@ -47,8 +47,8 @@ struct SquaredErrorsBackward {
   Factors<Sum> factors;
   WU_BODY void operator()(Block block) const {
     block.share_out(factors.count * values, [&](Index k) {
-      dprediction[k] = static_cast<T>(factors.of[k / values] *
-                                      (static_cast<Sum>(prediction[k]) - static_cast<Sum>(target[k])));
+      dprediction[k] =
+          static_cast<T>(factors.of[k / values] * (static_cast<Sum>(prediction[k]) - static_cast<Sum>(target[k])));
     });
   }
 };

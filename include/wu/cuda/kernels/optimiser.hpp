@@ -9,8 +9,8 @@ namespace wu::cuda::kernel {
 template <class T>
 struct AdamWUpdate {
   using Sum = accumulator_t<T>;
-  T* values;                                   ///< a rounded copy of the weights, or null
-  Sum *weights, *first, *second, *average;     ///< average: null for none
+  T* values;                                ///< a rounded copy of the weights, or null
+  Sum *weights, *first, *second, *average;  ///< average: null for none
   const Sum* gradients;
   Index count;
   Sum scale, beta1, beta2, epsilon, decay, rate, correction, average_share;

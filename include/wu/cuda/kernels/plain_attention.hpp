@@ -25,16 +25,17 @@ struct PlainAttention : PlainAttentionSizes<T> {
   Sum scale;
 
   static int shared_bytes(int width) {
-    return (2 * S::own_rows * width + 2 * S::other_rows * width + S::own_rows * S::other_rows + 3 * S::own_rows) * static_cast<int>(sizeof(Sum));
+    return (2 * S::own_rows * width + 2 * S::other_rows * width + S::own_rows * S::other_rows + 3 * S::own_rows) *
+           static_cast<int>(sizeof(Sum));
   }
   WU_BODY void operator()(Block block) const {
     const TileAt tile(block.index, s.queries, S::own_rows, s);
     const Index channel = tile.head * s.width;
     const int width = s.width;
     Sum *const own = reinterpret_cast<Sum*>(block.shared), *const mixed = own + S::own_rows * width,
-        *const keys = mixed + S::own_rows * width, *const values = keys + S::other_rows * width,
-        *const score = values + S::other_rows * width, *const largest = score + S::own_rows * S::other_rows, *const total = largest + S::own_rows,
-        *const shrink = total + S::own_rows;
+               *const keys = mixed + S::own_rows * width, *const values = keys + S::other_rows * width,
+               *const score = values + S::other_rows * width, *const largest = score + S::own_rows * S::other_rows,
+               *const total = largest + S::own_rows, *const shrink = total + S::own_rows;
     block.each([&](int t) {
       for (int e = t; e < S::own_rows * width; e += block.threads) {
         const Index i = tile.first + e / width;
@@ -103,7 +104,8 @@ struct PlainAttentionBackward : PlainAttentionSizes<T> {
   Sum scale;
 
   static int shared_bytes(int width) {
-    return (4 * S::own_rows * width + 2 * S::other_rows * width + 2 * S::own_rows * S::other_rows) * static_cast<int>(sizeof(Sum));
+    return (4 * S::own_rows * width + 2 * S::other_rows * width + 2 * S::own_rows * S::other_rows) *
+           static_cast<int>(sizeof(Sum));
   }
   /// Beside each other: q and dout of queries, or k and v of keys.
   WU_BODY void load(Block block, Sum* left, Sum* right, bool keys, const TileAt& tile, Index first, int count) const {
@@ -119,11 +121,12 @@ struct PlainAttentionBackward : PlainAttentionSizes<T> {
   WU_BODY void operator()(Block block) const {
     const Index all_own = OfKeys ? s.keys : s.queries, all_others = OfKeys ? s.queries : s.keys;
     const TileAt tile(block.index, all_own, S::own_rows, s);
-    const int width = s.width, mine = static_cast<int>(all_own - tile.first < S::own_rows ? all_own - tile.first : S::own_rows);
+    const int width = s.width,
+              mine = static_cast<int>(all_own - tile.first < S::own_rows ? all_own - tile.first : S::own_rows);
     Sum *const left = reinterpret_cast<Sum*>(block.shared), *const right = left + S::own_rows * width,
-        *const sum_left = right + S::own_rows * width, *const sum_right = sum_left + S::own_rows * width,
-        *const other_left = sum_right + S::own_rows * width, *const other_right = other_left + S::other_rows * width,
-        *const p = other_right + S::other_rows * width, *const ds = p + S::own_rows * S::other_rows;
+               *const sum_left = right + S::own_rows * width, *const sum_right = sum_left + S::own_rows * width,
+               *const other_left = sum_right + S::own_rows * width, *const other_right = other_left + S::other_rows * width,
+               *const p = other_right + S::other_rows * width, *const ds = p + S::own_rows * S::other_rows;
     load(block, left, right, OfKeys, tile, tile.first, mine);
     block.each([&](int t) {
       for (int at = t; at < S::own_rows * width; at += block.threads) sum_left[at] = sum_right[at] = 0;

@@ -17,7 +17,8 @@ struct PlainProduct {
     using Sum = accumulator_t<T>;
     block.share_out(count(), [&](Index at) {
       const Index j = at % p.n, i = at / p.n % p.m, batch = at / p.n / p.m;
-      const T *const a = static_cast<const T*>(p.a) + batch * p.step_a, *const b = static_cast<const T*>(p.b) + batch * p.step_b;
+      const T *const a = static_cast<const T*>(p.a) + batch * p.step_a, *const b =
+                                                                            static_cast<const T*>(p.b) + batch * p.step_b;
       const Index result = batch * p.step_c + i * p.row_c + j;
       Sum sum = 0;
       for (Index k = 0; k < p.k; ++k)
@@ -25,7 +26,8 @@ struct PlainProduct {
                static_cast<Sum>(p.transposed_b ? b[j * p.row_b + k] : b[k * p.row_b + j]);
       sum *= static_cast<Sum>(p.alpha);
       R* const c = static_cast<R*>(p.c);
-      if (p.beta != 0) sum += static_cast<Sum>(p.beta) * static_cast<Sum>((p.added ? static_cast<const R*>(p.added) : c)[result]);
+      if (p.beta != 0)
+        sum += static_cast<Sum>(p.beta) * static_cast<Sum>((p.added ? static_cast<const R*>(p.added) : c)[result]);
       if (p.bias) sum += static_cast<Sum>(static_cast<const R*>(p.bias)[j]);
       c[result] = static_cast<R>(sum);
     });

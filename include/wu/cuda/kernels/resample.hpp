@@ -56,8 +56,8 @@ struct Spread {
     using Sum = accumulator_t<T>;
     block.share_out(count, [&](Index k) {
       const Index c = k % s.C, w = k / s.C % (s.width * s.F), line = k / s.C / (s.width * s.F);
-      fine[k] = static_cast<T>(static_cast<Sum>(coarse[(line / s.F * s.width + w / s.F) * s.C + c]) /
-                               static_cast<Sum>(s.F * s.F));
+      fine[k] =
+          static_cast<T>(static_cast<Sum>(coarse[(line / s.F * s.width + w / s.F) * s.C + c]) / static_cast<Sum>(s.F * s.F));
     });
   }
 };

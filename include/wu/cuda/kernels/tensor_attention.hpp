@@ -13,7 +13,8 @@ template <int Bound>
 struct TensorAttentionSizes {
   static constexpr int threads = 128, warp_rows = 16, own_rows = threads / warp_size * warp_rows;
   static constexpr float log2_e = 1.44269504088896340736f;
-  static constexpr int pitch = Bound + 8;  ///< values from one row of a tile in shared memory to the next: no two lanes meet in a bank
+  static constexpr int pitch =
+      Bound + 8;  ///< values from one row of a tile in shared memory to the next: no two lanes meet in a bank
 
   template <int Rows>
   static constexpr int tile_values = Rows * pitch;
@@ -72,10 +73,13 @@ struct TensorAttention : TensorAttentionSizes<Bound> {
     bfloat16 *const keys = reinterpret_cast<bfloat16*>(block.shared), *const values = keys + S::template tile_values<tile>;
     OfThread<State> state;
     OfThread<float> largest[2], now[2];
-    const auto query = [&](int t, int half) { return at.first + t / warp_size * S::warp_rows + t % warp_size / 4 + 8 * half; };
+    const auto query = [&](int t, int half) {
+      return at.first + t / warp_size * S::warp_rows + t % warp_size / 4 + 8 * half;
+    };
 
     // The queries by way of the keys' shared memory.
-    S::template load<S::own_rows>(block, keys, nullptr, q, s.query_group, s.query, at.group, at.first, s.queries, channel, s.width);
+    S::template load<S::own_rows>(block, keys, nullptr, q, s.query_group, s.query, at.group, at.first, s.queries, channel,
+                                  s.width);
     block.wait();
     block.each([&](int t) {
       WU_UNROLL
@@ -92,24 +96,22 @@ struct TensorAttention : TensorAttentionSizes<Bound> {
         for (int n = 0; n < tile / 8; ++n) state[t].score[n] = TileC();
       });
       WU_UNROLL
-      for (int c = 0; c < Bound / 16; ++c)
-        WU_UNROLL
-        for (int n = 0; n < tile / 8; ++n)
-          multiply_tiles(
-              block, [&](int t) { return state[t].q[c]; },
-              [&](int t) { return tile_b(keys + 8 * n * S::pitch + 16 * c, S::pitch, t % warp_size); },
-              [&](int t) -> TileC& { return state[t].score[n]; });
+      for (int c = 0; c < Bound / 16; ++c) WU_UNROLL
+      for (int n = 0; n < tile / 8; ++n)
+        multiply_tiles(
+            block, [&](int t) { return state[t].q[c]; },
+            [&](int t) { return tile_b(keys + 8 * n * S::pitch + 16 * c, S::pitch, t % warp_size); },
+            [&](int t) -> TileC& { return state[t].score[n]; });
       block.alone([&](int t) {
         WU_UNROLL
         for (int half = 0; half < 2; ++half) now[half][t] = largest[half][t];
         WU_UNROLL
-        for (int n = 0; n < tile / 8; ++n)
-          WU_UNROLL
-          for (int i = 0; i < 4; ++i) {
-            float& score = state[t].score[n].part[i];
-            score = first + 8 * n + 2 * (t % 4) + i % 2 < s.keys ? score * (scale * S::log2_e) : -INFINITY;
-            now[i / 2][t] = score > now[i / 2][t] ? score : now[i / 2][t];
-          }
+        for (int n = 0; n < tile / 8; ++n) WU_UNROLL
+        for (int i = 0; i < 4; ++i) {
+          float& score = state[t].score[n].part[i];
+          score = first + 8 * n + 2 * (t % 4) + i % 2 < s.keys ? score * (scale * S::log2_e) : -INFINITY;
+          now[i / 2][t] = score > now[i / 2][t] ? score : now[i / 2][t];
+        }
       });
       WU_UNROLL
       for (int half = 0; half < 2; ++half) warp_maximum<4>(block, now[half]);
@@ -120,25 +122,22 @@ struct TensorAttention : TensorAttentionSizes<Bound> {
           largest[half][t] = now[half][t];
           float sum = 0;
           WU_UNROLL
-          for (int n = 0; n < tile / 8; ++n)
-            WU_UNROLL
-            for (int i = 2 * half; i < 2 * half + 2; ++i)
-              sum += state[t].score[n].part[i] = std::exp2(state[t].score[n].part[i] - now[half][t]);
+          for (int n = 0; n < tile / 8; ++n) WU_UNROLL
+          for (int i = 2 * half; i < 2 * half + 2; ++i)
+            sum += state[t].score[n].part[i] = std::exp2(state[t].score[n].part[i] - now[half][t]);
           state[t].total[half] = state[t].total[half] * shrink + sum;
           WU_UNROLL
-          for (int n = 0; n < Bound / 8; ++n)
-            WU_UNROLL
-            for (int i = 2 * half; i < 2 * half + 2; ++i) state[t].mixed[n].part[i] *= shrink;
+          for (int n = 0; n < Bound / 8; ++n) WU_UNROLL
+          for (int i = 2 * half; i < 2 * half + 2; ++i) state[t].mixed[n].part[i] *= shrink;
         }
       });
       WU_UNROLL
-      for (int j = 0; j < tile / 16; ++j)
-        WU_UNROLL
-        for (int n = 0; n < Bound / 8; ++n)
-          multiply_tiles(
-              block, [&](int t) { return as_operand(state[t].score[2 * j], state[t].score[2 * j + 1]); },
-              [&](int t) { return tile_b(values + 8 * n * (tile + 8) + 16 * j, tile + 8, t % warp_size); },
-              [&](int t) -> TileC& { return state[t].mixed[n]; });
+      for (int j = 0; j < tile / 16; ++j) WU_UNROLL
+      for (int n = 0; n < Bound / 8; ++n)
+        multiply_tiles(
+            block, [&](int t) { return as_operand(state[t].score[2 * j], state[t].score[2 * j + 1]); },
+            [&](int t) { return tile_b(values + 8 * n * (tile + 8) + 16 * j, tile + 8, t % warp_size); },
+            [&](int t) -> TileC& { return state[t].mixed[n]; });
       block.wait();
     }
     OfThread<float> total[2];
@@ -155,13 +154,11 @@ struct TensorAttention : TensorAttentionSizes<Bound> {
         if (i >= s.queries) continue;
         const Index row = base + s.query(i);
         WU_UNROLL
-        for (int n = 0; n < Bound / 8; ++n)
-          WU_UNROLL
-          for (int c = 0; c < 2; ++c) {
-            const int column = 8 * n + 2 * (t % 4) + c;
-            if (column < s.width)
-              out(row, channel + column) = bfloat16(state[t].mixed[n].part[2 * half + c] / total[half][t]);
-          }
+        for (int n = 0; n < Bound / 8; ++n) WU_UNROLL
+        for (int c = 0; c < 2; ++c) {
+          const int column = 8 * n + 2 * (t % 4) + c;
+          if (column < s.width) out(row, channel + column) = bfloat16(state[t].mixed[n].part[2 * half + c] / total[half][t]);
+        }
         if (t % 4 == 0) lse(row, at.head) = largest[half][t] / S::log2_e + std::log(total[half][t]);
       }
     });
@@ -173,9 +170,9 @@ template <int Bound, bool OfKeys>
 struct TensorAttentionBackward : TensorAttentionSizes<Bound> {
   using S = TensorAttentionSizes<Bound>;
   static constexpr int tile = 32, sums = OfKeys ? 2 : 1;
-  static constexpr int shared_bytes =
-      (2 * S::template tile_values<S::own_rows> + 2 * S::template tile_values<tile> + sums * S::template turned_values<tile>)*2 +
-      2 * tile * 4;
+  static constexpr int shared_bytes = (2 * S::template tile_values<S::own_rows> + 2 * S::template tile_values<tile> +
+                                       sums * S::template turned_values<tile>)*2 +
+                                      2 * tile * 4;
   Strided<bfloat16> dq, dk, dv;
   Strided<const bfloat16> dout, q, k, v;
   Strided<const float> lse;
@@ -201,14 +198,14 @@ struct TensorAttentionBackward : TensorAttentionSizes<Bound> {
                     *const right = left + S::template tile_values<tile>,
                     *const left_turned = right + S::template tile_values<tile>,
                     *const right_turned = left_turned + S::template turned_values<tile>;
-    float *const of_lse = reinterpret_cast<float*>(left_turned + sums * S::template turned_values<tile>),
-                 *const of_delta = of_lse + tile;
+    float *const of_lse = reinterpret_cast<float*>(left_turned + sums * S::template turned_values<tile>), *const of_delta =
+                                                                                                              of_lse + tile;
     PerThread<State, S::threads> state;
 
-    S::template load<S::own_rows>(block, own_left, nullptr, OfKeys ? k : q, own_group, own_map, at.group, at.first, all_own, channel,
-                             s.width);
-    S::template load<S::own_rows>(block, own_right, nullptr, OfKeys ? v : dout, own_group, own_map, at.group, at.first, all_own,
-                             channel, s.width);
+    S::template load<S::own_rows>(block, own_left, nullptr, OfKeys ? k : q, own_group, own_map, at.group, at.first, all_own,
+                                  channel, s.width);
+    S::template load<S::own_rows>(block, own_right, nullptr, OfKeys ? v : dout, own_group, own_map, at.group, at.first,
+                                  all_own, channel, s.width);
     block.alone([&](int t) {
       WU_UNROLL
       for (int half = 0; half < 2; ++half) {
@@ -222,8 +219,8 @@ struct TensorAttentionBackward : TensorAttentionSizes<Bound> {
     for (Index first = 0; first < all_others; first += tile) {
       S::template load<tile>(block, left, left_turned, OfKeys ? q : k, other_group, other_map, at.group, first, all_others,
                              channel, s.width);
-      S::template load<tile>(block, right, OfKeys ? right_turned : nullptr, OfKeys ? dout : v, other_group, other_map, at.group,
-                             first, all_others, channel, s.width);
+      S::template load<tile>(block, right, OfKeys ? right_turned : nullptr, OfKeys ? dout : v, other_group, other_map,
+                             at.group, first, all_others, channel, s.width);
       if (OfKeys)
         block.alone([&](int t) {
           if (t >= tile) return;
@@ -238,53 +235,48 @@ struct TensorAttentionBackward : TensorAttentionSizes<Bound> {
         for (int n = 0; n < tile / 8; ++n) state[t].score[n] = state[t].dp[n] = TileC();
       });
       WU_UNROLL
-      for (int c = 0; c < Bound / 16; ++c)
-        WU_UNROLL
-        for (int n = 0; n < tile / 8; ++n) {
-          const auto rows = [&](const bfloat16* of, int t) {
-            return tile_a(of + t / warp_size * S::warp_rows * S::pitch + 16 * c, S::pitch, t % warp_size);
-          };
-          const auto columns = [&](const bfloat16* of, int t) {
-            return tile_b(of + 8 * n * S::pitch + 16 * c, S::pitch, t % warp_size);
-          };
-          multiply_tiles(
-              block, [&](int t) { return rows(own_left, t); }, [&](int t) { return columns(left, t); },
-              [&](int t) -> TileC& { return state[t].score[n]; });
-          multiply_tiles(
-              block, [&](int t) { return rows(own_right, t); }, [&](int t) { return columns(right, t); },
-              [&](int t) -> TileC& { return state[t].dp[n]; });
-        }
+      for (int c = 0; c < Bound / 16; ++c) WU_UNROLL
+      for (int n = 0; n < tile / 8; ++n) {
+        const auto rows = [&](const bfloat16* of, int t) {
+          return tile_a(of + t / warp_size * S::warp_rows * S::pitch + 16 * c, S::pitch, t % warp_size);
+        };
+        const auto columns = [&](const bfloat16* of, int t) {
+          return tile_b(of + 8 * n * S::pitch + 16 * c, S::pitch, t % warp_size);
+        };
+        multiply_tiles(
+            block, [&](int t) { return rows(own_left, t); }, [&](int t) { return columns(left, t); },
+            [&](int t) -> TileC& { return state[t].score[n]; });
+        multiply_tiles(
+            block, [&](int t) { return rows(own_right, t); }, [&](int t) { return columns(right, t); },
+            [&](int t) -> TileC& { return state[t].dp[n]; });
+      }
       block.alone([&](int t) {
         WU_UNROLL
-        for (int n = 0; n < tile / 8; ++n)
-          WU_UNROLL
-          for (int i = 0; i < 4; ++i) {
-            const int column = 8 * n + 2 * (t % 4) + i % 2;
-            const float at_lse = OfKeys ? of_lse[column] : state[t].lse[i / 2],
-                        at_delta = OfKeys ? of_delta[column] : state[t].delta[i / 2];
-            float &score = state[t].score[n].part[i], &dp = state[t].dp[n].part[i];
-            const float p = first + column < all_others
-                                ? std::exp2(score * (scale * S::log2_e) - at_lse * S::log2_e)
-                                : 0.0f;
-            score = p;
-            dp = p * (dp - at_delta) * scale;
-          }
+        for (int n = 0; n < tile / 8; ++n) WU_UNROLL
+        for (int i = 0; i < 4; ++i) {
+          const int column = 8 * n + 2 * (t % 4) + i % 2;
+          const float at_lse = OfKeys ? of_lse[column] : state[t].lse[i / 2],
+                      at_delta = OfKeys ? of_delta[column] : state[t].delta[i / 2];
+          float &score = state[t].score[n].part[i], &dp = state[t].dp[n].part[i];
+          const float p = first + column < all_others ? std::exp2(score * (scale * S::log2_e) - at_lse * S::log2_e) : 0.0f;
+          score = p;
+          dp = p * (dp - at_delta) * scale;
+        }
       });
       WU_UNROLL
-      for (int j = 0; j < tile / 16; ++j)
-        WU_UNROLL
-        for (int n = 0; n < Bound / 8; ++n) {
-          const auto turned = [&](const bfloat16* of, int t) {
-            return tile_b(of + 8 * n * (tile + 8) + 16 * j, tile + 8, t % warp_size);
-          };
+      for (int j = 0; j < tile / 16; ++j) WU_UNROLL
+      for (int n = 0; n < Bound / 8; ++n) {
+        const auto turned = [&](const bfloat16* of, int t) {
+          return tile_b(of + 8 * n * (tile + 8) + 16 * j, tile + 8, t % warp_size);
+        };
+        multiply_tiles(
+            block, [&](int t) { return as_operand(state[t].dp[2 * j], state[t].dp[2 * j + 1]); },
+            [&](int t) { return turned(left_turned, t); }, [&](int t) -> TileC& { return state[t].left[n]; });
+        if constexpr (OfKeys)
           multiply_tiles(
-              block, [&](int t) { return as_operand(state[t].dp[2 * j], state[t].dp[2 * j + 1]); },
-              [&](int t) { return turned(left_turned, t); }, [&](int t) -> TileC& { return state[t].left[n]; });
-          if constexpr (OfKeys)
-            multiply_tiles(
-                block, [&](int t) { return as_operand(state[t].score[2 * j], state[t].score[2 * j + 1]); },
-                [&](int t) { return turned(right_turned, t); }, [&](int t) -> TileC& { return state[t].right[n]; });
-        }
+              block, [&](int t) { return as_operand(state[t].score[2 * j], state[t].score[2 * j + 1]); },
+              [&](int t) { return turned(right_turned, t); }, [&](int t) -> TileC& { return state[t].right[n]; });
+      }
       block.wait();
     }
     block.alone([&](int t) {
@@ -294,14 +286,13 @@ struct TensorAttentionBackward : TensorAttentionSizes<Bound> {
         if (i >= all_own) continue;
         const Index row = own_group(at.group) + own_map(i);
         WU_UNROLL
-        for (int n = 0; n < Bound / 8; ++n)
-          WU_UNROLL
-          for (int c = 0; c < 2; ++c) {
-            const int column = 8 * n + 2 * (t % 4) + c;
-            if (column >= s.width) continue;
-            (OfKeys ? dk : dq)(row, channel + column) = bfloat16(state[t].left[n].part[2 * half + c]);
-            if constexpr (OfKeys) dv(row, channel + column) = bfloat16(state[t].right[n].part[2 * half + c]);
-          }
+        for (int n = 0; n < Bound / 8; ++n) WU_UNROLL
+        for (int c = 0; c < 2; ++c) {
+          const int column = 8 * n + 2 * (t % 4) + c;
+          if (column >= s.width) continue;
+          (OfKeys ? dk : dq)(row, channel + column) = bfloat16(state[t].left[n].part[2 * half + c]);
+          if constexpr (OfKeys) dv(row, channel + column) = bfloat16(state[t].right[n].part[2 * half + c]);
+        }
       }
     });
   }
