@@ -56,22 +56,22 @@ class Model {
   template <class Condition, class... More>
   auto forward(auto& ctx, const Condition& condition, const More&... more) {
     typename Module::Tokens::template Owned<T> tokens(condition.extent(0));
-    const MemoryResource* const memory = memory_of(ctx);
-    if (memory == weights.memory()) {
+    if constexpr (requires { ctx.synchronise(); }) {
+      const MemoryResource* const memory = memory_of(ctx);
+      if (!away_ || away_->memory != memory) {
+        away_.reset();
+        away_ = std::make_unique<Away>(memory, weights);
+      }
+      const Workspace::Scope scope(away_->workspace);
+      auto written = tokens.view();
+      written.data = away_->workspace.template take_values<T>(tokens.size());
+      Module::template forward<T>(ctx, away_->workspace, written, there(condition), there(more)..., away_->weights.frozen());
+      ctx.synchronise();
+      memory->copy(tokens.data(), written.data, static_cast<std::size_t>(tokens.size()) * sizeof(T));
+    } else {
       const Workspace::Scope scope(workspace_);
       Module::template forward<T>(ctx, workspace_, tokens.view(), condition, more..., weights.frozen());
-      return tokens;
     }
-    if (!away_ || away_->memory != memory) {
-      away_.reset();
-      away_ = std::make_unique<Away>(memory, weights);
-    }
-    const Workspace::Scope scope(away_->workspace);
-    auto written = tokens.view();
-    written.data = away_->workspace.template take_values<T>(tokens.size());
-    Module::template forward<T>(ctx, away_->workspace, written, there(condition), there(more)..., away_->weights.frozen());
-    ctx.synchronise();
-    memory->copy(tokens.data(), written.data, static_cast<std::size_t>(tokens.size()) * sizeof(T));
     return tokens;
   }
 
