@@ -29,6 +29,15 @@ constexpr Index tiles(Index count, Index tile) { return (count + tile - 1) / til
 /// The tensor cores take heads of whole eights of channels.
 template <class T, Index D>
 inline constexpr bool on_tensor_cores = std::is_same_v<T, bfloat16> && D % 8 == 0 && D <= 128;
+/// Whose rows are read sixteen bytes at a time: they must lie so.
+template <class... V>
+bool on_sixteen_bytes(const V&... views) {
+  const auto fits_in = [](const auto& view) {
+    const auto all = readable(view);
+    return reinterpret_cast<std::uintptr_t>(all.data) % 16 == 0 && all.stride % 8 == 0;
+  };
+  return (fits_in(views) && ...);
+}
 /// The width that a kernel is compiled for.
 template <Index D>
 inline constexpr int head_bound = D <= 32   ? 32
@@ -60,13 +69,13 @@ void attention_forward(Context& ctx, Workspace&, auto out, auto lse, auto q, aut
     body.scale = static_cast<Sum>(1 / std::sqrt(static_cast<double>(D)));
     ctx.run_blocks(body, {rows.groups() * heads * detail::tiles(groups.queries, own), Body::threads, shared_bytes});
   };
-  if constexpr (detail::on_tensor_cores<T, D>) {
-    using Body = kernel::TensorAttention<detail::head_bound<D>>;
-    run(Body(), Body::own_rows, Body::shared_bytes);
-  } else {
-    using Body = kernel::PlainAttention<T>;
-    run(Body(), Body::own_rows, Body::shared_bytes(static_cast<int>(D)));
-  }
+  if constexpr (detail::on_tensor_cores<T, D>)
+    if (detail::on_sixteen_bytes(q, k, v)) {
+      using Body = kernel::TensorAttention<detail::head_bound<D>>;
+      return run(Body(), Body::own_rows, Body::shared_bytes);
+    }
+  using Body = kernel::PlainAttention<T>;
+  run(Body(), Body::own_rows, Body::shared_bytes(static_cast<int>(D)));
 }
 
 /// ops/attention.hpp's. The gradients of keys and of queries are two launches, neither of which adds to what others write: their
@@ -97,18 +106,17 @@ void attention_backward(Context& ctx, Workspace&, auto dq /* = */, auto dk /* = 
     body.scale = static_cast<Sum>(1 / std::sqrt(static_cast<double>(D)));
     ctx.run_blocks(body, {rows.groups() * heads * detail::tiles(count, Body::own_rows), Body::threads, shared_bytes});
   };
-  if constexpr (detail::on_tensor_cores<T, D>) {
-    constexpr int bound = detail::head_bound<D>;
-    using Keys = kernel::TensorAttentionBackward<bound, true>;
-    using Queries = kernel::TensorAttentionBackward<bound, false>;
-    run(Keys(), groups.keys, Keys::shared_bytes);
-    run(Queries(), groups.queries, Queries::shared_bytes);
-  } else {
-    using Keys = kernel::PlainAttentionBackward<T, true>;
-    using Queries = kernel::PlainAttentionBackward<T, false>;
-    run(Keys(), groups.keys, Keys::shared_bytes(static_cast<int>(D)));
-    run(Queries(), groups.queries, Queries::shared_bytes(static_cast<int>(D)));
-  }
+  if constexpr (detail::on_tensor_cores<T, D>)
+    if (detail::on_sixteen_bytes(q, k, v, dout)) {
+      using Keys = kernel::TensorAttentionBackward<detail::head_bound<D>, true>;
+      using Queries = kernel::TensorAttentionBackward<detail::head_bound<D>, false>;
+      run(Keys(), groups.keys, Keys::shared_bytes);
+      return run(Queries(), groups.queries, Queries::shared_bytes);
+    }
+  using Keys = kernel::PlainAttentionBackward<T, true>;
+  using Queries = kernel::PlainAttentionBackward<T, false>;
+  run(Keys(), groups.keys, Keys::shared_bytes(static_cast<int>(D)));
+  run(Queries(), groups.queries, Queries::shared_bytes(static_cast<int>(D)));
 }
 
 }  // namespace wu::cuda

@@ -2,7 +2,11 @@
 // adapters are the same, or lie one after the other, are one product, or one batch of products.
 #pragma once
 
+#include <algorithm>
+
 #include "wu/cuda/context.hpp"
+#include "wu/cuda/linear.hpp"
+#include "wu/cuda/rows.hpp"
 #include "wu/ops/lora.hpp"
 #include "wu/ops/lora_linear.hpp"
 
@@ -85,52 +89,100 @@ void lora_gradient(Context& ctx, G* to, const T* left, const T* right, const Run
 }
 }  // namespace detail
 
+namespace detail {
+/// What both forwards do, y = or += the adapters' part.
+template <class T>
+void lora_forward(Context& ctx, bool add, auto y, auto xa, auto x, auto adapter, std::span<const Index> which,
+                  double scale) {
+  check_contiguous(y, xa, x);
+  check_types<T>(y, xa, adapter);
+  using W = LoraWidths<adapter.in, adapter.out, adapter.rank, x.width, y.width, xa.width>;
+  constexpr Index In = W::in, Out = W::out, R = W::rank;
+  check_rows("lora", x, y, xa);
+  const Index rows = lora_rows(x.rows(), which, adapter.count);
+  if (rows == 0) return;
+  each_run(which, [&](const AdapterRun& run) {
+    const RunRows at = rows_of(run, rows);
+    const T *const A = adapter.A + run.k * adapter.stride, *const B = adapter.B + run.k * adapter.stride;
+    lora_product<T>(ctx, xa.data, false, x.data, A, true, at, In, R, adapter.stride, 1);
+    lora_product<T>(ctx, y.data, add, xa.data, B, true, at, R, Out, adapter.stride, scale);
+  });
+}
+
+/// What both backwards do, dx = or += the adapters' part.
+template <class T>
+void lora_backward(Context& ctx, bool add, auto dx, auto dadapter, auto dy, auto x, auto xa, auto adapter,
+                   std::span<const Index> which, double scale) {
+  check_contiguous(dx, dy, x, xa);
+  using G = value_of<decltype(dadapter)>;
+  check_types<T>(dx, dy, xa, adapter);
+  check_gradient_type<T, G>();
+  using W = LoraWidths<adapter.in, adapter.out, adapter.rank, x.width, dy.width, xa.width>;
+  constexpr Index In = W::in, Out = W::out, R = W::rank;
+  static_assert(LoraGradients<In, Out, R, dx.width, dadapter.in, dadapter.out, dadapter.rank>::fit);
+  check_rows("lora backward", x, dy, xa);
+  const Index rows = lora_rows(x.rows(), which, adapter.count);
+  check_lora_gradients(dx, dadapter, x, adapter);
+  if (rows == 0) return;
+  T* const g = ctx.scratch<T>(x.rows() * R);
+  each_run(which, [&](const AdapterRun& run) {
+    const RunRows at = rows_of(run, rows);
+    const T *const A = adapter.A + run.k * adapter.stride, *const B = adapter.B + run.k * adapter.stride;
+    lora_product<T>(ctx, g, false, dy.data, B, false, at, Out, R, adapter.stride, scale);
+    if (dx.data) lora_product<T>(ctx, dx.data, add, g, A, false, at, R, In, adapter.stride, 1);
+    if (!dadapter.A) return;
+    G *const dA = dadapter.A + run.k * dadapter.stride, *const dB = dadapter.B + run.k * dadapter.stride;
+    lora_gradient<G, T>(ctx, dA, g, x.data, at, R, In, dadapter.stride, 1);
+    lora_gradient<G, T>(ctx, dB, dy.data, xa.data, at, Out, R, dadapter.stride, scale);
+  });
+}
+
+/// Every sample has an adapter, and there are adapters.
+inline bool all_adapted(const void* adapters, std::span<const Index> which) {
+  return adapters && std::find(which.begin(), which.end(), no_adapter) == which.end();
+}
+}  // namespace detail
+
 /// ops/lora.hpp's. `which` is the host's, and may change when it returns.
 void lora_forward(Context& ctx, Workspace&, auto y /* += */, auto xa, auto x, auto adapter, std::span<const Index> which,
                   double scale) {
-  detail::check_contiguous(y, xa, x);
-  using T = value_of<decltype(x)>;
-  detail::check_types<T>(y, xa, adapter);
-  using W = detail::LoraWidths<adapter.in, adapter.out, adapter.rank, x.width, y.width, xa.width>;
-  constexpr Index In = W::in, Out = W::out, R = W::rank;
-  check_rows("lora", x, y, xa);
-  const Index rows = detail::lora_rows(x.rows(), which, adapter.count);
-  if (rows == 0) return;
-  detail::each_run(which, [&](const detail::AdapterRun& run) {
-    const detail::RunRows at = detail::rows_of(run, rows);
-    const T *const A = adapter.A + run.k * adapter.stride, *const B = adapter.B + run.k * adapter.stride;
-    detail::lora_product<T>(ctx, xa.data, false, x.data, A, true, at, In, R, adapter.stride, 1);
-    detail::lora_product<T>(ctx, y.data, true, xa.data, B, true, at, R, Out, adapter.stride, scale);
-  });
+  detail::lora_forward<value_of<decltype(x)>>(ctx, true, y, xa, x, adapter, which, scale);
 }
 
 /// ops/lora.hpp's. scale dy B is rounded to the values' type.
 void lora_backward(Context& ctx, Workspace&, auto dx /* += */, auto dadapter /* += */, auto dy, auto x, auto xa,
                    auto adapter, std::span<const Index> which, double scale) {
-  detail::check_contiguous(dx, dy, x, xa);
+  detail::lora_backward<value_of<decltype(x)>>(ctx, true, dx, dadapter, dy, x, xa, adapter, which, scale);
+}
+
+/// ops/lora_linear.hpp's. Where every sample has an adapter their part is written first, and the frozen layer's product, which has
+/// much to multiply, adds to it: y is read while the tensor cores are busy, not in a pass of its own.
+void lora_linear_forward(Context& ctx, Workspace& ws, auto y, auto xa, auto x, auto W, auto b, auto adapter,
+                         std::span<const Index> which, double scale) {
   using T = value_of<decltype(x)>;
-  using G = value_of<decltype(dadapter)>;
-  detail::check_types<T>(dx, dy, xa, adapter);
-  static_assert(fits<(std::is_same_v<G, T> || std::is_same_v<G, accumulator_t<T>>),
-                     "wu::cuda: expected gradients of an adapter in its own scalar or in that of its sums">);
-  using W = detail::LoraWidths<adapter.in, adapter.out, adapter.rank, x.width, dy.width, xa.width>;
-  constexpr Index In = W::in, Out = W::out, R = W::rank;
-  static_assert(detail::LoraGradients<In, Out, R, dx.width, dadapter.in, dadapter.out, dadapter.rank>::fit);
-  check_rows("lora backward", x, dy, xa);
-  const Index rows = detail::lora_rows(x.rows(), which, adapter.count);
-  detail::check_lora_gradients(dx, dadapter, x, adapter);
-  if (rows == 0) return;
-  T* const g = ctx.scratch<T>(x.rows() * R);
-  detail::each_run(which, [&](const detail::AdapterRun& run) {
-    const detail::RunRows at = detail::rows_of(run, rows);
-    const T *const A = adapter.A + run.k * adapter.stride, *const B = adapter.B + run.k * adapter.stride;
-    detail::lora_product<T>(ctx, g, false, dy.data, B, false, at, Out, R, adapter.stride, scale);
-    if (dx.data) detail::lora_product<T>(ctx, dx.data, true, g, A, false, at, R, In, adapter.stride, 1);
-    if (!dadapter.A) return;
-    G *const dA = dadapter.A + run.k * dadapter.stride, *const dB = dadapter.B + run.k * dadapter.stride;
-    detail::lora_gradient<G, T>(ctx, dA, g, x.data, at, R, In, dadapter.stride, 1);
-    detail::lora_gradient<G, T>(ctx, dB, dy.data, xa.data, at, Out, R, dadapter.stride, scale);
-  });
+  if (!detail::all_adapted(adapter.A, which)) {
+    linear_forward(ctx, y, x, W, b);
+    if (adapter.A) lora_forward(ctx, ws, y, xa, x, adapter, which, scale);
+    return;
+  }
+  detail::lora_forward<T>(ctx, false, y, xa, x, adapter, which, scale);
+  linear_residual_forward(ctx, y, as_const(y), x, W, b);
+}
+
+/// ops/lora_linear.hpp's, dx likewise.
+void lora_linear_backward(Context& ctx, Workspace& ws, auto dx /* = */, auto dW /* += */, auto db /* += */,
+                          auto dadapter /* += */, auto dy, auto x, auto xa, auto W, auto adapter,
+                          std::span<const Index> which, double scale) {
+  using T = value_of<decltype(x)>;
+  if (!dx.data || !detail::all_adapted(adapter.A, which)) {
+    linear_backward(ctx, dx, dW, db, dy, x, W);
+    if (adapter.A) lora_backward(ctx, ws, dx, dadapter, dy, x, xa, adapter, which, scale);
+    return;
+  }
+  const auto no_dx = decltype(dx)();
+  linear_backward(ctx, no_dx, dW, db, dy, x, W);
+  detail::lora_backward<T>(ctx, false, dx, dadapter, dy, x, xa, adapter, which, scale);
+  detail::linear_dx<T>(ctx, dx.data, true, dy.data, W.data, x.rows(), dx.width, dy.width);
 }
 
 }  // namespace wu::cuda

@@ -23,10 +23,12 @@ void turn(Context& ctx, auto x, const Rotary<S, N>& rotary, int sign) {
                      ", found ", type<S>>);
   static_assert(N <= kernel::Turn<T>::most_axes);
   if constexpr (N > 0) {
-    kernel::Turn<T> body{strided(x), {}, static_cast<int>(N), x.rows(), x.width, D, static_cast<accumulator_t<T>>(sign)};
+    kernel::Turn<T> body{strided(x),          {},
+                         static_cast<int>(N), static_cast<int>(x.width),
+                         static_cast<int>(D), static_cast<accumulator_t<T>>(sign)};
     for (std::size_t a = 0; a < N; ++a)
       body.axes[a] = {rotary.cos[a], rotary.sin[a], rotary.axes[a].width, rotary.axes[a].divisor, rotary.axes[a].positions};
-    ctx.run(body, x.rows() * (x.width / 2));
+    ctx.run_blocks(body, {.blocks = x.rows(), .threads = x.width <= 128 ? 64 : kernel::Turn<T>::threads});
   }
 }
 }  // namespace detail

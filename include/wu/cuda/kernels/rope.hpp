@@ -30,30 +30,29 @@ struct TurningAxis {
   Index width, divisor, positions;
 };
 
-/// Pairs of channels turned in place, all axes in one pass. sign: +1 forward, -1 backward.
+/// Pairs of channels turned in place, all axes in one pass, a block for each row. sign: +1 forward, -1 backward.
 template <class T>
 struct Turn {
   using Sum = accumulator_t<T>;
-  static constexpr int most_axes = 4;
+  static constexpr int threads = 256, most_axes = 4;
   Strided<T> x;
   TurningAxis<Sum> axes[most_axes];
-  int axis_count;
-  Index rows, width, head;
+  int axis_count, width, head;
   Sum sign;
 
   WU_BODY void operator()(Block block) const {
-    block.share_out(rows * (width / 2), [&](Index k) {
-      const Index r = k / (width / 2), at = 2 * (k % (width / 2));
-      Index i = at % head;
-      int a = 0;
-      while (a + 1 < axis_count && i >= axes[a].width) i -= axes[a++].width;
-      const TurningAxis<Sum>& axis = axes[a];
-      const Index entry = r / axis.divisor % axis.positions * axis.width + i;
-      const Sum c = axis.cos[entry], s = axis.sin[entry + 1] * sign;
-      T &to0 = x(r, at), &to1 = x(r, at + 1);
-      const Sum x0 = static_cast<Sum>(to0), x1 = static_cast<Sum>(to1);
-      to0 = static_cast<T>(x0 * c - x1 * s);
-      to1 = static_cast<T>(x0 * s + x1 * c);
+    T* const row = &x(block.index, 0);
+    Index entry[most_axes] = {};  // where the row's positions begin in the tables
+    for (int a = 0; a < axis_count; ++a) entry[a] = block.index / axes[a].divisor % axes[a].positions * axes[a].width;
+    block.alone([&](int t) {
+      for (int at = 2 * t; at < width; at += 2 * block.threads) {
+        int i = at % head, a = 0;
+        while (a + 1 < axis_count && i >= static_cast<int>(axes[a].width)) i -= static_cast<int>(axes[a++].width);
+        const Sum c = axes[a].cos[entry[a] + i], s = axes[a].sin[entry[a] + i + 1] * sign;
+        const Sum x0 = static_cast<Sum>(row[at]), x1 = static_cast<Sum>(row[at + 1]);
+        row[at] = static_cast<T>(x0 * c - x1 * s);
+        row[at + 1] = static_cast<T>(x0 * s + x1 * c);
+      }
     });
   }
 };

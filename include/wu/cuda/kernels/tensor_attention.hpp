@@ -8,6 +8,11 @@
 
 namespace wu::cuda::kernel {
 
+/// What a thread loads and stores at once.
+struct alignas(16) Eight {
+  bfloat16 of[8];
+};
+
 /// Bound: the head width, or more; the rest is zero. A multiple of 16.
 template <int Bound>
 struct TensorAttentionSizes {
@@ -26,21 +31,21 @@ struct TensorAttentionSizes {
   template <int Rows>
   WU_BODY static void load(Block block, bfloat16* to, bfloat16* turned, Strided<const bfloat16> from, const Map& group_map,
                            const Map& map, Index group, Index first, Index count, Index column, int width) {
+    static_assert(threads % Rows == 0);
     const Index base = group_map(group);
     block.alone([&](int t) {
-      // Eight channels at a time; neighbouring threads have neighbouring rows, so that what is turned is stored side by side.
-      for (int at = t; at < Rows * (Bound / 8); at += block.threads) {
-        const int r = at % Rows, c = at / Rows * 8;
-        bfloat16 values[8] = {};
-        if (first + r < count && c < width) {
-          const bfloat16* const source = &from(base + map(first + r), column + c);
+      // Eight channels at a time. A thread keeps to one row, so the map is asked once; neighbouring threads have neighbouring
+      // rows, so that what is turned is stored side by side.
+      const int r = t % Rows;
+      const bool there = first + r < count;
+      const bfloat16* const source = there ? &from(base + map(first + r), column) : nullptr;
+      for (int c = t / Rows * 8; c < Bound; c += threads / Rows * 8) {
+        Eight values{};
+        if (there && c < width) values = *reinterpret_cast<const Eight*>(source + c);
+        if (to) *reinterpret_cast<Eight*>(to + r * pitch + c) = values;
+        if (turned) {
           WU_UNROLL
-          for (int i = 0; i < 8; ++i) values[i] = source[i];
-        }
-        WU_UNROLL
-        for (int i = 0; i < 8; ++i) {
-          if (to) to[r * pitch + c + i] = values[i];
-          if (turned) turned[(c + i) * (Rows + 8) + r] = values[i];
+          for (int i = 0; i < 8; ++i) turned[(c + i) * (Rows + 8) + r] = values.of[i];
         }
       }
     });
