@@ -29,3 +29,16 @@ BOOST_AUTO_TEST_CASE(moving_and_adding) {
     wu::test::set_to_zero(on.ctx, View<T, dyn>(on.template output<T>("zero", n), n));
   });
 }
+
+BOOST_AUTO_TEST_CASE(converting) {
+  constexpr Index n = 301;
+  auto& gpu = wu::test::gpu();
+  wu::test::On on(gpu);
+  const View<const float, dyn> x(on.input_and_output<float>("x", n), n);
+  const View<wu::bfloat16, dyn> narrow(on.output<wu::bfloat16>("narrow", n), n);
+  convert(gpu, narrow, x);
+  convert(gpu, View<float, dyn>(on.output<float>("wide", n), n), as_const(narrow));
+  const auto found = on.results();
+  for (std::size_t k = 0; k < n; ++k)
+    BOOST_REQUIRE_EQUAL(found.at("wide")[k], static_cast<double>(wu::bfloat16(static_cast<float>(found.at("x")[k]))));
+}

@@ -121,6 +121,21 @@ BOOST_AUTO_TEST_CASE(add_copy_and_zero) {
   });
 }
 
+BOOST_AUTO_TEST_CASE(convert_rounds_once) {
+  on_each_device([](auto& ctx) {
+    const std::vector<float> wide{1.0f, 1.00390625f, -3e38f,
+                                  0.0f};  // the second lies in the middle, and goes to the even one
+    std::vector<wu::bfloat16> narrow(4);
+    std::vector<float> back(4, -1);
+    convert(ctx, View<wu::bfloat16, dyn>(narrow.data(), 4), View<const float, dyn>(wide.data(), 4));
+    convert(ctx, View<float, dyn>(back.data(), 4), View<const wu::bfloat16, dyn>(narrow.data(), 4));
+    for (std::size_t k = 0; k < 4; ++k) BOOST_CHECK_EQUAL(back[k], static_cast<float>(wu::bfloat16(wide[k])));
+    BOOST_CHECK_EQUAL(back[1], 1.0f);
+    BOOST_CHECK_EXCEPTION(convert(ctx, View<float, dyn>(back.data(), 3), View<const wu::bfloat16, dyn>(narrow.data(), 4)),
+                          wu::ShapeError, wu::test::says("convert: expected 3 values, found 4"));
+  });
+}
+
 BOOST_AUTO_TEST_CASE(broadcast_rows_skips_a_gradient_that_nobody_wants) {
   on_each_device([](auto& ctx) {
     const auto dy = wu::test::random_values(6 * 7, "dy");
