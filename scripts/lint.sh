@@ -55,7 +55,7 @@ echo "---- format: ${#files[@]} files"
 each format "${files[@]}" || failed+=(format)
 
 # Without -march=native: what is found does not depend on this machine.
-cmake --preset release -B build/lint -D CMAKE_CXX_COMPILER=clang++ -D WU_NATIVE=OFF -D CMAKE_COMPILE_WARNING_AS_ERROR=ON >/dev/null
+cmake --preset release -B build/lint -D CMAKE_CXX_COMPILER=clang++ -D WU_NATIVE=OFF -D WU_CUDA=OFF -D CMAKE_COMPILE_WARNING_AS_ERROR=ON >/dev/null
 # Wrong programs under tests/compile_fail are nobody's sources, those under tests/package and packaging are built by projects of
 # their own, and those under tests/fuzz/libfuzzer by scripts/fuzz.sh.
 mapfile -t sources < <(printf '%s\n' "${files[@]}" | grep '\.cpp$' | grep -v -e '^tests/compile_fail/' -e '^tests/package/' -e '^packaging/' \

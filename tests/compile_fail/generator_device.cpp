@@ -1,4 +1,4 @@
-// expected: expected a device as the first argument, a wu::reference or wu::cpu::Context, found Gpu
+// expected: expected a device as the first argument, a wu::reference, wu::cpu::Context or wu::cuda::Context, found Gpu
 // mistake: The first argument of a module is no device.
 #include "wu/generator/generator.hpp"
 

@@ -1,4 +1,4 @@
-// expected: expected a device as the first argument, a wu::reference or wu::cpu::Context, found (wu::)?Workspace
+// expected: expected a device as the first argument, a wu::reference, wu::cpu::Context or wu::cuda::Context, found (wu::)?Workspace
 // mistake: The first argument of an operation is no device.
 #include "wu/core/workspace.hpp"
 #include "wu/ops/linear.hpp"

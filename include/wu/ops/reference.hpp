@@ -41,8 +41,10 @@ concept NotADevice = !Device<Context>;
 
 template <class Context>
 struct ExpectDevice {
-  static_assert(fits<Device<Context>, "expected a device as the first argument, a wu::reference or wu::cpu::Context, found ",
-                     type<Context>>);
+  static_assert(
+      fits<Device<Context>,
+           "expected a device as the first argument, a wu::reference, wu::cpu::Context or wu::cuda::Context, found ",
+           type<Context>>);
 };
 
 template <Index Width, Index... Others>
