@@ -35,6 +35,7 @@ void check() {
   auto y = test::poisoned(n * C), dx = test::poisoned(n * C);
   std::vector<double> du(static_cast<std::size_t>(m * C), before);
   Workspace ws;
+  reference ctx;
   const auto rotary_q = Rotary<double, 2>::make(ctx, ws, {RotaryAxis{2, 1, queries, 0}, RotaryAxis{2, queries, batch, 0}});
   const auto rotary_k =
       Cross ? Rotary<double, 2>::make(ctx, ws, {RotaryAxis{2, 1, keys, 7}, RotaryAxis{2, 1, keys, 7}}) : rotary_q;
@@ -42,7 +43,6 @@ void check() {
   rows.query_group.push({batch, queries}), rows.query.push({queries, 1});
   rows.key_group.push({batch, keys}), rows.key.push({keys, 1});
 
-  reference ctx;
   const ConstRows vx(x.data(), n), vu = Cross ? ConstRows(u.data(), m) : vx;
   auto forward = [&] {
     return Module::forward<double>(ctx, ws, Rows(y.data(), n), vx, vu, weights.frozen(), rotary_q, rotary_k, rows);
