@@ -105,9 +105,26 @@ cudaDataType data_type(Scalar scalar) {
   return scalar == Scalar::f64 ? CUDA_R_64F : scalar == Scalar::bf16 ? CUDA_R_16BF : CUDA_R_32F;
 }
 
-std::uint8_t alignment_of(const void* pointer) {  // as its exponent, 8 at most
-  return pointer ? static_cast<std::uint8_t>(std::min(std::countr_zero(reinterpret_cast<std::uintptr_t>(pointer)), 8)) : 8;
+/// As its exponent, of all matrices of a batch that lie `step` bytes apart. At most that of 64 bytes, on which all of a Workspace
+/// lies: where in it a matrix is must not choose another algorithm, with other last bits.
+std::uint8_t alignment_of(const void* pointer, Index step = 0) {
+  const std::uintptr_t both = reinterpret_cast<std::uintptr_t>(pointer) | static_cast<std::uintptr_t>(step);
+  return static_cast<std::uint8_t>(std::min(std::countr_zero(both), 6));  // 6 for null, too
 }
+Index bytes_of(Scalar scalar) { return scalar == Scalar::f64 ? 8 : scalar == Scalar::f32 ? 4 : 2; }
+
+struct Alignments {
+  std::uint8_t a, b, c, added;
+  explicit Alignments(const Product& p) {
+    const bool batch = p.batch > 1;
+    const Index of_operand = batch ? bytes_of(p.operands) : 0, of_result = batch ? bytes_of(p.result) : 0;
+    a = alignment_of(p.a, p.step_a * of_operand), b = alignment_of(p.b, p.step_b * of_operand);
+    c = alignment_of(p.c, p.step_c * of_result), added = p.added ? alignment_of(p.added, p.step_c * of_result) : c;
+  }
+};
+
+/// There is no preference for a bias, and cuBLASLt may read sixteen bytes of one at a time.
+bool bias_fits(const Product& p) { return p.bias && alignment_of(p.bias) >= 4; }
 
 Layout layout(cudaDataType type, Index rows, Index columns, Index leading, Index batch, Index step) {
   cublasLtMatrixLayout_t handle = nullptr;
@@ -197,11 +214,14 @@ void prepare(Stream& stream, Prepared& made, const Product& p, bool with_bias) {
           "cublasLtMatmulPreferenceSetAttribute");
   };
   prefer(CUBLASLT_MATMUL_PREF_MAX_WORKSPACE_BYTES, product_workspace);
-  const auto aligned = [](const void* pointer) { return std::uint32_t{1} << alignment_of(pointer); };
-  prefer(CUBLASLT_MATMUL_PREF_MIN_ALIGNMENT_A_BYTES, aligned(p.b));
-  prefer(CUBLASLT_MATMUL_PREF_MIN_ALIGNMENT_B_BYTES, aligned(p.a));
-  prefer(CUBLASLT_MATMUL_PREF_MIN_ALIGNMENT_C_BYTES, aligned(p.added ? p.added : p.c));
-  prefer(CUBLASLT_MATMUL_PREF_MIN_ALIGNMENT_D_BYTES, aligned(p.c));
+  // Where k is cut in parts, they are added up in float, not in bfloat16.
+  prefer(CUBLASLT_MATMUL_PREF_REDUCTION_SCHEME_MASK, static_cast<std::uint32_t>(CUBLASLT_REDUCTION_SCHEME_COMPUTE_TYPE));
+  const Alignments alignments(p);
+  const auto bytes = [](std::uint8_t exponent) { return std::uint32_t{1} << exponent; };
+  prefer(CUBLASLT_MATMUL_PREF_MIN_ALIGNMENT_A_BYTES, bytes(alignments.b));
+  prefer(CUBLASLT_MATMUL_PREF_MIN_ALIGNMENT_B_BYTES, bytes(alignments.a));
+  prefer(CUBLASLT_MATMUL_PREF_MIN_ALIGNMENT_C_BYTES, bytes(alignments.added));
+  prefer(CUBLASLT_MATMUL_PREF_MIN_ALIGNMENT_D_BYTES, bytes(alignments.c));
   cublasLtMatmulHeuristicResult_t found{};
   int count = 0;
   const cublasStatus_t status = cublasLtMatmulAlgoGetHeuristic(stream.products, operation, made.a.get(), made.b.get(),
@@ -213,15 +233,17 @@ void prepare(Stream& stream, Prepared& made, const Product& p, bool with_bias) {
 
 Prepared& prepared(Stream& stream, const Product& p) {
   const auto kind = [](auto value) { return static_cast<std::uint8_t>(value); };
+  const Alignments alignments(p);
   const Shape shape{{p.m, p.n, p.k, p.row_a, p.row_b, p.row_c, p.batch, p.step_a, p.step_b, p.step_c},
-                    {kind(p.transposed_a), kind(p.transposed_b), kind(p.operands), kind(p.result), kind(p.bias != nullptr),
-                     kind(p.beta != 0), alignment_of(p.a), alignment_of(p.b), alignment_of(p.c), alignment_of(p.added)}};
-  const auto [entry, made] = stream.prepared.try_emplace(shape);
-  if (made) {
-    if (p.bias) prepare(stream, entry->second, p, true);
-    if (!entry->second.library) prepare(stream, entry->second, p, false);
+                    {kind(p.transposed_a), kind(p.transposed_b), kind(p.operands), kind(p.result), kind(bias_fits(p)),
+                     kind(p.beta != 0), alignments.a, alignments.b, alignments.c, alignments.added}};
+  if (const auto found = stream.prepared.find(shape); found != stream.prepared.end()) return found->second;
+  Prepared made;
+  if (p.k > 0) {  // else there is nothing to multiply, and no leading dimension that cuBLASLt takes
+    if (bias_fits(p)) prepare(stream, made, p, true);
+    if (!made.library) prepare(stream, made, p, false);
   }
-  return entry->second;
+  return stream.prepared.emplace(shape, std::move(made)).first->second;
 }
 
 /// What cuBLASLt has no algorithm for.
