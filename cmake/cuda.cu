@@ -58,18 +58,27 @@ class DeviceMemory : public MemoryResource {
     return memory;
   }
   void give_back(void* memory) const noexcept override { (void)cudaFree(memory); }
+  // The contexts' streams and the one that these two use do not wait for each other: all of the device's work is waited for, before
+  // and after.
   void zero(void* memory, std::size_t bytes) const override {
     if (bytes == 0) return;
+    wait();
     check(cudaMemset(memory, 0, bytes), "cudaMemset of ", bytes, " bytes");
-    check(cudaDeviceSynchronize(), "cudaMemset of ", bytes, " bytes");
+    wait();
   }
   void copy(void* to, const void* from, std::size_t bytes) const override {
     if (bytes == 0) return;
+    wait();
     check(cudaMemcpy(to, from, bytes, cudaMemcpyDefault), "cudaMemcpy of ", bytes, " bytes");
-    check(cudaDeviceSynchronize(), "cudaMemcpy of ", bytes, " bytes");
+    wait();
   }
 
  private:
+  void wait() const {
+    check(cudaSetDevice(device_), "cudaSetDevice");
+    check(cudaDeviceSynchronize(), "cudaDeviceSynchronize");
+  }
+
   int device_;
 };
 
