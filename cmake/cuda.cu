@@ -20,6 +20,7 @@ namespace {
 
 /// "a: b on NVIDIA H200, device 0"
 [[noreturn]] void fail(const Message& call, const char* what) {
+  (void)cudaGetLastError();  // else the next launch would find it and be blamed
   int device = 0;
   cudaDeviceProp properties{};
   if (cudaGetDevice(&device) != cudaSuccess || cudaGetDeviceProperties(&properties, device) != cudaSuccess)
@@ -375,7 +376,8 @@ Graph* record(Stream& stream, const std::function<void()>& work) {
     work();
   } catch (...) {
     (void)cudaStreamEndCapture(stream.stream, &graph);
-    (void)cudaGraphDestroy(graph);
+    if (graph) (void)cudaGraphDestroy(graph);
+    (void)cudaGetLastError();
     throw;
   }
   check(cudaStreamEndCapture(stream.stream, &graph), "cudaStreamEndCapture");
