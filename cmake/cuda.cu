@@ -171,6 +171,7 @@ __global__ void __launch_bounds__(threads_of<Body>()) run_body(const __grid_cons
 struct Stream {
   int device = 0;
   bool tf32 = false;
+  int most_shared = 0;  ///< bytes that a block may have
   cudaStream_t stream = nullptr;
   cublasLtHandle_t products = nullptr;
   void* workspace = nullptr;
@@ -190,6 +191,12 @@ struct Graph {
 };
 
 namespace {
+/// The CUDA runtime's current device is the calling thread's; launches must find the stream's.
+cudaStream_t current(const Stream& stream) {
+  check(cudaSetDevice(stream.device), "cudaSetDevice of device ", stream.device);
+  return stream.stream;
+}
+
 void prepare(Stream& stream, Prepared& made, const Product& p, bool with_bias) {
   const cudaDataType type = data_type(p.operands), result = data_type(p.result);
   const bool f64 = p.operands == Scalar::f64;
@@ -304,6 +311,8 @@ Stream* open(int device, bool tf32) {
   auto stream = std::make_unique<Stream>();
   stream->device = device, stream->tf32 = tf32;
   check(cudaStreamCreateWithFlags(&stream->stream, cudaStreamNonBlocking), "cudaStreamCreateWithFlags");
+  check(cudaDeviceGetAttribute(&stream->most_shared, cudaDevAttrMaxSharedMemoryPerBlockOptin, device),
+        "cudaDeviceGetAttribute");
   check(cublasLtCreate(&stream->products), "cublasLtCreate");
   stream->workspace = device_memory(device).take(product_workspace);
   return stream.release();
@@ -311,24 +320,26 @@ Stream* open(int device, bool tf32) {
 void close(Stream* stream) noexcept { delete stream; }
 
 void zero(Stream& stream, void* memory, std::size_t bytes) {
-  if (bytes > 0) check(cudaMemsetAsync(memory, 0, bytes, stream.stream), "cudaMemsetAsync of ", bytes, " bytes");
+  if (bytes > 0) check(cudaMemsetAsync(memory, 0, bytes, current(stream)), "cudaMemsetAsync of ", bytes, " bytes");
 }
 void copy(Stream& stream, void* to, const void* from, std::size_t bytes) {
   if (bytes > 0)
-    check(cudaMemcpyAsync(to, from, bytes, cudaMemcpyDeviceToDevice, stream.stream), "cudaMemcpyAsync of ", bytes, " bytes");
+    check(cudaMemcpyAsync(to, from, bytes, cudaMemcpyDeviceToDevice, current(stream)), "cudaMemcpyAsync of ", bytes,
+          " bytes");
 }
 void upload(Stream& stream, void* to, const void* from, std::size_t bytes) {
   if (bytes > 0)
-    check(cudaMemcpyAsync(to, from, bytes, cudaMemcpyHostToDevice, stream.stream), "cudaMemcpyAsync of ", bytes, " bytes");
+    check(cudaMemcpyAsync(to, from, bytes, cudaMemcpyHostToDevice, current(stream)), "cudaMemcpyAsync of ", bytes, " bytes");
 }
 void download(Stream& stream, void* to, const void* from, std::size_t bytes) {
   if (bytes > 0)
-    check(cudaMemcpyAsync(to, from, bytes, cudaMemcpyDeviceToHost, stream.stream), "cudaMemcpyAsync of ", bytes, " bytes");
+    check(cudaMemcpyAsync(to, from, bytes, cudaMemcpyDeviceToHost, current(stream)), "cudaMemcpyAsync of ", bytes, " bytes");
   synchronise(stream);
 }
 void synchronise(Stream& stream) { check(cudaStreamSynchronize(stream.stream), "cudaStreamSynchronize"); }
 
 void multiply(Stream& stream, const Product& p) {
+  const cudaStream_t on = current(stream);
   Prepared& made = prepared(stream, p);
   if (!made.library) {
     if (p.operands == Scalar::f32) multiply_plainly<float, float>(stream, p);
@@ -348,7 +359,7 @@ void multiply(Stream& stream, const Product& p) {
                                                                                     : &beta_f;
   check(cublasLtMatmul(stream.products, made.operation.get(), by, p.b, made.a.get(), p.a, made.b.get(), keep,
                        p.added ? p.added : p.c, made.c.get(), p.c, made.c.get(), &made.algorithm, stream.workspace,
-                       product_workspace, stream.stream),
+                       product_workspace, on),
         "cublasLtMatmul of ", p.batch, " products (", p.m, ", ", p.k, ") times (", p.k, ", ", p.n, ")");
   if (!p.bias || made.adds_bias) return;
   if (p.result == Scalar::f32) add_bias<float>(stream, p);
@@ -358,19 +369,18 @@ void multiply(Stream& stream, const Product& p) {
 
 template <class Body>
 void launch(Stream& stream, const Body& body, Launch how) {
-  if (how.shared_bytes > 48 * 1024) {
-    static const cudaError_t allowed =
-        cudaFuncSetAttribute(run_body<Body>, cudaFuncAttributeMaxDynamicSharedMemorySize, 227 * 1024);
-    check(allowed, "cudaFuncSetAttribute for ", how.shared_bytes, " bytes of shared memory");
-  }
+  const cudaStream_t on = current(stream);
+  if (how.shared_bytes > 48 * 1024)  // each time, for it holds for the current device alone
+    check(cudaFuncSetAttribute(run_body<Body>, cudaFuncAttributeMaxDynamicSharedMemorySize, stream.most_shared),
+          "cudaFuncSetAttribute for ", how.shared_bytes, " bytes of shared memory");
   run_body<Body><<<static_cast<unsigned>(how.blocks), static_cast<unsigned>(how.threads),
-                   static_cast<std::size_t>(how.shared_bytes), stream.stream>>>(body);
+                   static_cast<std::size_t>(how.shared_bytes), on>>>(body);
   check(cudaGetLastError(), "launch of ", how.blocks, " blocks of ", how.threads, " threads with ", how.shared_bytes,
         " bytes of shared memory");
 }
 
 Graph* record(Stream& stream, const std::function<void()>& work) {
-  check(cudaStreamBeginCapture(stream.stream, cudaStreamCaptureModeThreadLocal), "cudaStreamBeginCapture");
+  check(cudaStreamBeginCapture(current(stream), cudaStreamCaptureModeThreadLocal), "cudaStreamBeginCapture");
   cudaGraph_t graph = nullptr;
   try {
     work();
@@ -387,7 +397,7 @@ Graph* record(Stream& stream, const std::function<void()>& work) {
   check(status, "cudaGraphInstantiate");
   return made.release();
 }
-void replay(Stream& stream, Graph& graph) { check(cudaGraphLaunch(graph.ready, stream.stream), "cudaGraphLaunch"); }
+void replay(Stream& stream, Graph& graph) { check(cudaGraphLaunch(graph.ready, current(stream)), "cudaGraphLaunch"); }
 void forget(Graph* graph) noexcept {
   if (graph) (void)cudaGraphExecDestroy(graph->ready);
   delete graph;
