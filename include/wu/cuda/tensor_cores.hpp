@@ -19,7 +19,13 @@ struct Pair {
 #endif
   }
   /// From memory on a 4-byte boundary.
-  WU_BODY static Pair at(const bfloat16* memory) { return {*reinterpret_cast<const std::uint32_t*>(memory)}; }
+  WU_BODY static Pair at(const bfloat16* memory) {
+#ifdef __CUDA_ARCH__
+    return {*reinterpret_cast<const std::uint32_t*>(memory)};
+#else
+    return {static_cast<std::uint32_t>(memory[0].bits) | static_cast<std::uint32_t>(memory[1].bits) << 16};
+#endif
+  }
   WU_BODY float value(int which) const {
     bfloat16 half;
     half.bits = static_cast<std::uint16_t>(which == 0 ? bits & 0xffffu : bits >> 16);
@@ -62,7 +68,9 @@ WU_BODY void multiply_tiles([[maybe_unused]] Block block, A&& a, B&& b, C&& c) {
   const TileA left = a(t);
   const TileB right = b(t);
   float(&sum)[4] = c(t).part;
-  asm("mma.sync.aligned.m16n8k16.row.col.f32.bf16.bf16.f32 {%0, %1, %2, %3}, {%4, %5, %6, %7}, {%8, %9}, {%0, %1, %2, %3};"
+  // volatile: all lanes of the warp must come to it together, so it may not be moved to where only some need its results.
+  asm volatile(
+      "mma.sync.aligned.m16n8k16.row.col.f32.bf16.bf16.f32 {%0, %1, %2, %3}, {%4, %5, %6, %7}, {%8, %9}, {%0, %1, %2, %3};"
       : "+f"(sum[0]), "+f"(sum[1]), "+f"(sum[2]), "+f"(sum[3])
       : "r"(left.part[0].bits), "r"(left.part[1].bits), "r"(left.part[2].bits), "r"(left.part[3].bits),
         "r"(right.part[0].bits), "r"(right.part[1].bits));
