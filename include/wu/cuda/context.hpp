@@ -6,6 +6,7 @@
 #include <memory>
 #include <span>
 #include <utility>
+#include <vector>
 
 #include "wu/core/buffer.hpp"
 #include "wu/core/workspace.hpp"
@@ -62,14 +63,14 @@ class Context : public device {
   /// Waits until all that was asked for is done. Throws Error for what went wrong on the way.
   void synchronise() { runtime::synchronise(*stream_); }
 
-  /// Scratch memory for one operation: what it held is lost at the next call. Grows to the largest that was asked for.
+  /// Scratch memory for one operation: what it held is lost at the next call. Grows to the largest that was asked for; what it has
+  /// outgrown is kept as long as the context, for a Recording may write there.
   template <class T>
   T* scratch(Index count) {
     const Index bytes = checked_count<T>(count) * static_cast<Index>(sizeof(T));
     if (scratch_.size() < bytes) {
-      synchronise();  // what is on the stream may still read the old one
-      scratch_ = Buffer<std::byte>();
-      scratch_ = Buffer<std::byte>::uninitialised(bytes, memory());
+      auto larger = Buffer<std::byte>::uninitialised(std::max(bytes, 2 * scratch_.size()), memory());
+      outgrown_.push_back(std::exchange(scratch_, std::move(larger)));
     }
     return reinterpret_cast<T*>(scratch_.data());
   }
@@ -103,6 +104,7 @@ class Context : public device {
   Device about_;
   std::unique_ptr<Stream, Close> stream_;
   Buffer<std::byte> scratch_;
+  std::vector<Buffer<std::byte>> outgrown_;
   Buffer<double> staging_;
 };
 
