@@ -15,9 +15,14 @@
 namespace wu::cuda {
 
 namespace {
+thread_local bool recording_now = false;
+
 class HostMemory : public MemoryResource {
  public:
-  void* take(std::size_t bytes) const override { return ::operator new(bytes, std::align_val_t{alignment}); }
+  void* take(std::size_t bytes) const override {
+    if (recording_now) throw Error("cuda: memory was asked for while work is recorded");
+    return ::operator new(bytes, std::align_val_t{alignment});
+  }
   void give_back(void* memory) const noexcept override { ::operator delete(memory, std::align_val_t{alignment}); }
   void zero(void* memory, std::size_t bytes) const override {
     if (bytes > 0) std::memset(memory, 0, bytes);
@@ -91,6 +96,9 @@ void launch(Stream& stream, const Body& body, Launch how) {
   if (how.threads < warp_size || how.threads > most_threads || how.threads % warp_size != 0 || how.blocks < 1)
     throw Error(
         message("cuda: expected blocks of a multiple of 32 threads up to 1024, found ", how.blocks, " of ", how.threads));
+  if (how.shared_bytes > 227 * 1024)
+    throw Error(message("cuda: expected at most 227 KiB of shared memory, as a block of an H100 has, found ",
+                        how.shared_bytes, " bytes"));
   stream.run([&stream, body, how] {
     for (Index block = 0; block < how.blocks; ++block) {
       // All bits set is NaN in every type: a body that reads what no thread of its block has written shows it.
@@ -112,14 +120,14 @@ void multiply(Stream& stream, const Product& p) {
 Graph* record(Stream& stream, const std::function<void()>& work) {
   stream.expect_no_recording("a second recording");
   auto graph = std::make_unique<Graph>();
-  stream.recording = graph.get();
+  stream.recording = graph.get(), recording_now = true;
   try {
     work();
   } catch (...) {
-    stream.recording = nullptr;
+    stream.recording = nullptr, recording_now = false;
     throw;
   }
-  stream.recording = nullptr;
+  stream.recording = nullptr, recording_now = false;
   return graph.release();
 }
 void replay(Stream&, Graph& graph) {

@@ -43,10 +43,12 @@ template <Index D>
 inline constexpr int head_bound = D <= 32   ? 32
                                   : D <= 64 ? 64
                                             : 128;
-/// What a block of plain attention may take.
-template <Index D>
+/// What a block of plain attention may take: 227 KiB of shared memory.
+template <class T, Index D>
 constexpr void check_head_width() {
-  static_assert(fits<(D <= 256), "wu::cuda: expected heads of a width up to 256, found ", D>);
+  constexpr Index most = std::is_same_v<T, double> ? 192 : 256;
+  static_assert(fits<(D <= most), "wu::cuda: expected heads of a width up to ", most, ", found ", D>);
+  static_assert(kernel::PlainAttentionBackward<T, true>::shared_bytes(static_cast<int>(most)) <= 227 * 1024);
 }
 }  // namespace detail
 
@@ -56,8 +58,8 @@ void attention_forward(Context& ctx, Workspace&, auto out, auto lse, auto q, aut
   constexpr Index heads = detail::AttentionWidths<q.width, k.width, v.width, D>::heads;
   detail::check_attention_widths<q.width, heads, lse.width, out.width>();
   detail::check_attention(rows, q, k, v, out, lse);
-  detail::check_head_width<D>();
   using T = value_of<decltype(q)>;
+  detail::check_head_width<T, D>();
   using Sum = accumulator_t<T>;
   detail::check_types<T>(out, k, v);
   detail::check_sums<T>(lse);
@@ -87,8 +89,8 @@ void attention_backward(Context& ctx, Workspace&, auto dq /* = */, auto dk /* = 
   detail::check_attention_widths<q.width, heads, lse.width, dq.width, dk.width, dv.width, dout.width, out.width>();
   detail::check_attention(rows, q, k, v, dq, dout, out, lse);
   check_rows("attention, gradients of keys and values", k, dk, dv);
-  detail::check_head_width<D>();
   using T = value_of<decltype(q)>;
+  detail::check_head_width<T, D>();
   using Sum = accumulator_t<T>;
   detail::check_types<T>(dq, dk, dv, dout, out, k, v);
   detail::check_sums<T>(lse);

@@ -24,7 +24,7 @@ struct PlainAttention : PlainAttentionSizes<T> {
   Groups s;
   Sum scale;
 
-  static int shared_bytes(int width) {
+  static constexpr int shared_bytes(int width) {
     return (2 * S::own_rows * width + 2 * S::other_rows * width + S::own_rows * S::other_rows + 3 * S::own_rows) *
            static_cast<int>(sizeof(Sum));
   }
@@ -103,7 +103,7 @@ struct PlainAttentionBackward : PlainAttentionSizes<T> {
   Groups s;
   Sum scale;
 
-  static int shared_bytes(int width) {
+  static constexpr int shared_bytes(int width) {
     return (4 * S::own_rows * width + 2 * S::other_rows * width + 2 * S::own_rows * S::other_rows) *
            static_cast<int>(sizeof(Sum));
   }
