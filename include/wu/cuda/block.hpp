@@ -86,8 +86,11 @@ struct PerThread {
   __device__ const T& operator[](int) const { return value; }
 #else
   T value[Threads]{};
+  ///@{
+  /// The thread's own.
   T& operator[](int thread) { return value[thread]; }
   const T& operator[](int thread) const { return value[thread]; }
+  ///@}
 #endif
 };
 

@@ -9,6 +9,7 @@ namespace wu::cuda {
 /// Two neighbours in one register, the first in the lower half.
 struct Pair {
   std::uint32_t bits = 0;
+  /// Both rounded to bfloat16.
   WU_BODY static Pair of(float first, float second) {
 #ifdef __CUDA_ARCH__
     Pair pair;
@@ -26,6 +27,7 @@ struct Pair {
     return {static_cast<std::uint32_t>(memory[0].bits) | static_cast<std::uint32_t>(memory[1].bits) << 16};
 #endif
   }
+  /// 0: the first, 1: the second.
   WU_BODY float value(int which) const {
     bfloat16 half;
     half.bits = static_cast<std::uint16_t>(which == 0 ? bits & 0xffffu : bits >> 16);
@@ -37,9 +39,11 @@ struct Pair {
 struct TileA {
   Pair part[4];  ///< rows g, g + 8, g, g + 8; columns c, c, c + 8, c + 8 and the next
 };
+/// Likewise of b (16, 8).
 struct TileB {
   Pair part[2];  ///< column g; rows c, c + 8 and the next
 };
+/// Likewise of c (16, 8).
 struct TileC {
   float part[4] = {};  ///< rows g, g, g + 8, g + 8; columns c, c + 1, c, c + 1
 };
