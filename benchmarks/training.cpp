@@ -25,7 +25,7 @@ void add_diffusion_step() {
   add<T>("interpolate/" + size, "forward", 3 * array, [](Fixture& f) {
     const auto x_t = f.output<T, dyn, dyn, dyn, 3>(b, side, side);
     const auto x_0 = pictures(f), x_1 = pictures(f);
-    return [=] { Step::interpolate(x_t, x_0, x_1, t); };
+    return [=, &f] { Step::interpolate(f.ctx, x_t, x_0, x_1, t); };
   });
   const auto loss = [&](const std::string& direction, Work work, bool backward) {
     add<T>("diffusion_loss/" + size, direction, work, [=](Fixture& f) {
@@ -45,12 +45,12 @@ void add_diffusion_step() {
   add<T>("velocity/" + size, "forward", 4 * array, [](Fixture& f) {
     const auto v = f.output<T, dyn, dyn, dyn, 3>(b, side, side);
     const auto output = pictures(f), x_t = pictures(f), source = pictures(f);
-    return [=] { Step::velocity(v, output, x_t, source, t); };
+    return [=, &f] { Step::velocity(f.ctx, v, output, x_t, source, t); };
   });
   constexpr Index steps = 4;
   add<T>(join("sample_euler/steps:", steps, "/", size), "forward", steps * 3.0 * array, [](Fixture& f) {
     const auto x = f.output<T, dyn, dyn, dyn, 3>(b, side, side);
-    return [=, &f] { diffusion::sample_euler(f.ws, x, steps, [](auto, auto, double) {}); };
+    return [=, &f] { diffusion::sample_euler(f.ctx, f.ws, x, steps, [](auto, auto, double) {}); };
   });
 }
 
@@ -84,7 +84,7 @@ void add_training_step() {
         const auto x_t = ws.take<T, dyn, dyn, dyn, 3>(b, side, side), edit = ws.take<T, dyn, dyn, dyn, 3>(b, side, side),
                    dedit = ws.take<T, dyn, dyn, dyn, 3>(b, side, side);
         const Backbone::Adapters<T> adapters{tokens, which, 1.0 / SmallGenerator::r};
-        Step::interpolate(x_t, noise, target, t);
+        Step::interpolate(f.ctx, x_t, noise, target, t);
         const auto applied = Backbone::forward<T>(f.ctx, ws, edit, x_t, source, t, instruction, frozen.frozen(), adapters);
         const double loss =
             Step::loss(f.ctx, ws, dedit, ws.take<double, dyn>(b), as_const(edit), as_const(x_t), source, noise, target, t);

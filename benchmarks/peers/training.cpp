@@ -81,7 +81,7 @@ struct TrainingStep {
           tokens, which.subspan(static_cast<std::size_t>(first), static_cast<std::size_t>(n)), 1.0 / SmallGenerator::r};
       const auto pictures = [&] { return ws.take<T, dyn, dyn, dyn, 3>(n, side, side); };
       const auto x_t = pictures(), edit = pictures(), dedit = pictures();
-      Step::interpolate(x_t, part(noise), part(target), times);
+      Step::interpolate(ctx, x_t, part(noise), part(target), times);
       const auto applied = Backbone::template forward<T>(ctx, ws, edit, x_t, part(source), times,
                                                          View<const T, dyn, TextEncoder::width>(instruction.row(first), n),
                                                          frozen.backbone, adapters);

@@ -105,7 +105,7 @@ double Network::pretrain_loss(const FrozenWeights& weights, FrozenWeights& gradi
     const auto x_0 = start<Step>(ws, source, options.noise_seed, 0);
     const auto x_t = take_pixels(ws, b, tiles.side), edit = take_pixels(ws, b, tiles.side);
     const auto dedit = take_pixels(ws, b, tiles.side);
-    Step::interpolate(x_t, x_0, target, t);
+    Step::interpolate(ctx, x_t, x_0, target, t);
     const auto saved = Backbone::forward<float>(ctx, ws, edit, x_t, source, t, pass.pooled, p.backbone, Adapters{});
     const auto each = ws.take<double, dyn>(b);
     const double loss =
@@ -194,7 +194,7 @@ double Network::memory_loss(const FrozenWeights& frozen, const MemoryWeights::Fr
       const View<const float, dyn, BackboneText::width> instruction(features.row(first), n);
       const auto x_0 = start<Step>(ws, source, options.noise_seed, static_cast<std::uint64_t>(first));
       const auto x_t = take_pixels(ws, n, side), edit = take_pixels(ws, n, side), dedit = take_pixels(ws, n, side);
-      Step::interpolate(x_t, x_0, target, times);
+      Step::interpolate(ctx, x_t, x_0, target, times);
       const auto saved = Backbone::forward<float>(ctx, ws, edit, x_t, source, times, instruction, p.backbone, adapters);
       const auto each = ws.take<double, dyn>(n);
       const double part = Step::loss(ctx, ws, dedit, each, wu::as_const(edit), wu::as_const(x_t), source, x_0, target, times,
@@ -276,12 +276,12 @@ Image Network::sample(const FrozenWeights& frozen, std::span<const float> adapte
       using Step = decltype(step);
       const auto x_0 = start<Step>(ws, in, options.seed, static_cast<std::uint64_t>(begin));
       std::copy_n(x_0.data, n * tile_values, x.data);
-      wu::diffusion::sample_euler(ws, x, options.steps, [&](auto v, auto x_t, double time) {
+      wu::diffusion::sample_euler(ctx, ws, x, options.steps, [&](auto v, auto x_t, double time) {
         const wu::Workspace::Scope step_scope(ws);
         const std::vector<double> times(static_cast<std::size_t>(n), time);
         const auto edit = take_pixels(ws, n);
         Backbone::forward<float>(ctx, ws, edit, x_t, in, times, features, p.backbone, with);
-        Step::velocity(v, wu::as_const(edit), x_t, wu::as_const(in), times);
+        Step::velocity(ctx, v, wu::as_const(edit), x_t, wu::as_const(in), times);
       });
     });
     for (Index k = 0; k < n; ++k) {

@@ -15,6 +15,7 @@ namespace {
 
 using namespace wu;
 using Points = View<double, dyn, 2>;
+reference ctx;
 
 /// A symmetric 2 x 2 matrix [a b; b c].
 struct Symmetric {
@@ -50,7 +51,7 @@ struct Affine {
 Affine follow(Index steps) {
   std::vector<double> x{0, 0, 1, 0, 0, 1};
   Workspace ws;
-  diffusion::sample_euler(ws, Points(x.data(), 3), steps, velocity);
+  diffusion::sample_euler(ctx, ws, Points(x.data(), 3), steps, velocity);
   return {{x[0], x[1]}, {x[2] - x[0], x[4] - x[0], x[3] - x[1], x[5] - x[1]}};
 }
 
@@ -66,7 +67,7 @@ BOOST_AUTO_TEST_CASE(normal_points_arrive_at_the_target_distribution) {
   Random random(test::seed, "points");
   for (double& v : x) v = random.normal();
   Workspace ws;
-  diffusion::sample_euler(ws, Points(x.data(), n), steps, velocity);
+  diffusion::sample_euler(ctx, ws, Points(x.data(), n), steps, velocity);
 
   std::array<double, 2> mean{};
   for (Index k = 0; k < 2 * n; ++k) mean[static_cast<std::size_t>(k % 2)] += x[static_cast<std::size_t>(k)] / n;
@@ -115,7 +116,7 @@ BOOST_AUTO_TEST_CASE(a_straight_way_takes_one_step) {
   std::vector<double> x{0.25, -1}, target{3, 5};
   const std::vector<double> start = x;
   Workspace ws;
-  diffusion::sample_euler(ws, Points(x.data(), 1), 1, [&](Points v, View<const double, dyn, 2> at, double t) {
+  diffusion::sample_euler(ctx, ws, Points(x.data(), 1), 1, [&](Points v, View<const double, dyn, 2> at, double t) {
     BOOST_CHECK_EQUAL(t, 0);
     for (Index k = 0; k < 2; ++k) v[k] = target[static_cast<std::size_t>(k)] - at[k];
   });
@@ -126,7 +127,7 @@ BOOST_AUTO_TEST_CASE(times_are_visited_in_order_and_the_end_is_not) {
   std::vector<float> x(3);
   std::vector<double> times;
   Workspace ws;
-  diffusion::sample_euler(ws, View<float, 3>(x.data()), 4, [&](View<float, 3> v, View<const float, 3>, double t) {
+  diffusion::sample_euler(ctx, ws, View<float, 3>(x.data()), 4, [&](View<float, 3> v, View<const float, 3>, double t) {
     times.push_back(t);
     for (float& value : v) value = 1;
   });
@@ -137,11 +138,11 @@ BOOST_AUTO_TEST_CASE(times_are_visited_in_order_and_the_end_is_not) {
 BOOST_AUTO_TEST_CASE(memory_is_given_back) {
   std::vector<double> x(6, 1);
   Workspace ws(4096);
-  for (int run = 0; run < 100; ++run) diffusion::sample_euler(ws, Points(x.data(), 3), 2, velocity);
+  for (int run = 0; run < 100; ++run) diffusion::sample_euler(ctx, ws, Points(x.data(), 3), 2, velocity);
   BOOST_CHECK_EQUAL(ws.allocations(), 1u);
   BOOST_CHECK_LE(ws.peak_bytes(), 64u);
   std::size_t calls = 0;
-  BOOST_CHECK_THROW(diffusion::sample_euler(ws, Points(x.data(), 3), 2,
+  BOOST_CHECK_THROW(diffusion::sample_euler(ctx, ws, Points(x.data(), 3), 2,
                                             [&](auto...) {
                                               ++calls;
                                               throw Error("no velocity");
@@ -156,7 +157,7 @@ BOOST_AUTO_TEST_CASE(no_steps_are_refused) {
   Workspace ws;
   for (const Index steps : {Index{0}, Index{-3}}) {
     const std::string sentence = message("sampler: expected at least one step, found ", steps);
-    BOOST_CHECK_EXCEPTION(diffusion::sample_euler(ws, Points(x.data(), 1), steps, velocity), ShapeError,
+    BOOST_CHECK_EXCEPTION(diffusion::sample_euler(ctx, ws, Points(x.data(), 1), steps, velocity), ShapeError,
                           [&](const ShapeError& e) { return e.what() == sentence; });
   }
   BOOST_CHECK((x == std::vector<double>{1, 2}));

@@ -35,7 +35,7 @@ struct Batch {
   reference ctx;
   Workspace ws;
 
-  Batch() { Step::interpolate(view(x_t), view(x_0), view(x_1), t); }
+  Batch() { Step::interpolate(ctx, view(x_t), view(x_0), view(x_1), t); }
   double loss(double* doutput = nullptr) {
     return Step::loss(ctx, ws, Pictures(doutput, samples, height, width), View<double, dyn>(each.data(), samples),
                       view(std::as_const(output)), view(std::as_const(x_t)), view(std::as_const(source)),
@@ -75,10 +75,11 @@ auto says(std::string sentence) {
 
 BOOST_AUTO_TEST_CASE(paths_lead_straight_from_x_0_to_x_1) {
   using Step = DiffusionStep<>;
+  reference ctx;
   const auto x_0 = test::random_values(count, "x_0"), x_1 = test::random_values(count, "x_1");
   auto x_t = test::poisoned(count);
   const std::vector<double> times{0, 0.25, 0.5, 0.75, 1};
-  Step::interpolate(view(x_t), view(x_0), view(x_1), times);
+  Step::interpolate(ctx, view(x_t), view(x_0), view(x_1), times);
   for (std::size_t k = 0; k < x_t.size(); ++k) {
     const double at = times[k / per_sample];
     BOOST_CHECK_SMALL(x_t[k] - (x_0[k] + at * (x_1[k] - x_0[k])), 1e-15);
@@ -92,7 +93,7 @@ BOOST_AUTO_TEST_CASE(a_network_that_is_right_has_the_velocity_of_the_path) {
     Batch<Step> batch;
     const auto output = perfect(batch);
     auto v = test::poisoned(count);
-    Step::velocity(view(v), view(output), view(std::as_const(batch.x_t)), view(std::as_const(batch.source)), t);
+    Step::velocity(batch.ctx, view(v), view(output), view(std::as_const(batch.x_t)), view(std::as_const(batch.source)), t);
     for (std::size_t k = 0; k < v.size(); ++k) {
       double expected = batch.x_1[k] - batch.x_0[k];
       if (const double at = t[k / per_sample]; Step::path::from_noise && Step::predicts == Predicts::edit && at > 0.95)
@@ -106,7 +107,7 @@ BOOST_AUTO_TEST_CASE(following_the_velocity_for_the_rest_of_the_time_reaches_wha
   each_step([]<class Step>(Step) {
     Batch<Step> batch;
     auto v = test::poisoned(count);
-    Step::velocity(view(v), view(std::as_const(batch.output)), view(std::as_const(batch.x_t)),
+    Step::velocity(batch.ctx, view(v), view(std::as_const(batch.output)), view(std::as_const(batch.x_t)),
                    view(std::as_const(batch.source)), t);
     for (std::size_t k = 0; k < v.size(); ++k) {
       const double at = t[k / per_sample];
@@ -123,7 +124,7 @@ BOOST_AUTO_TEST_CASE(loss_is_the_mean_of_f_of_each_samples_error) {
     Batch<Step> batch;
     const double loss = batch.loss();
     auto v = test::poisoned(count);
-    Step::velocity(view(v), view(std::as_const(batch.output)), view(std::as_const(batch.x_t)),
+    Step::velocity(batch.ctx, view(v), view(std::as_const(batch.output)), view(std::as_const(batch.x_t)),
                    view(std::as_const(batch.source)), t);
     double expected = 0;
     for (std::size_t s = 0; s < samples; ++s) {
@@ -196,19 +197,19 @@ BOOST_AUTO_TEST_CASE(sizes_that_differ_are_refused_before_anything_is_written) {
   auto& [source, x_0, x_1, x_t, output, ignored, f, ctx, ws] = batch;
   const auto whole = view(std::as_const(output));
   BOOST_CHECK_EXCEPTION(
-      Step::interpolate(view(out), view(few), whole, t), ShapeError,
+      Step::interpolate(ctx, view(out), view(few), whole, t), ShapeError,
       says("diffusion step, interpolate: expected tensors of one size for 5 samples, found 90, 72 and 90 values"));
   BOOST_CHECK_EXCEPTION(
-      Step::interpolate(view(out), whole, whole, times), ShapeError,
+      Step::interpolate(ctx, view(out), whole, whole, times), ShapeError,
       says("diffusion step, interpolate: expected tensors of one size for 4 samples, found 90, 90 and 90 values"));
   BOOST_CHECK_EXCEPTION(
-      Step::interpolate(view(out), whole, whole, {}), ShapeError,
+      Step::interpolate(ctx, view(out), whole, whole, {}), ShapeError,
       says("diffusion step, interpolate: expected tensors of one size for 0 samples, found 90, 90 and 90 values"));
   BOOST_CHECK_EXCEPTION(
-      Step::velocity(view(out), whole, view(few), whole, t), ShapeError,
+      Step::velocity(ctx, view(out), whole, view(few), whole, t), ShapeError,
       says("diffusion step, velocity: expected tensors of one size for 5 samples, found 90, 90 and 72 values"));
   BOOST_CHECK_EXCEPTION(
-      Step::velocity(view(out), whole, whole, view(few), t), ShapeError,
+      Step::velocity(ctx, view(out), whole, whole, view(few), t), ShapeError,
       says("diffusion step, velocity: expected tensors of one size for 5 samples, found 90, 90 and 72 values"));
   auto loss = [&, &ctx = ctx, &ws = ws](Pictures doutput, Index errors, ConstPictures target) {
     Step::loss(ctx, ws, doutput, View<double, dyn>(each.data(), errors), whole, whole, whole, whole, target, t);
@@ -225,7 +226,34 @@ BOOST_AUTO_TEST_CASE(sizes_that_differ_are_refused_before_anything_is_written) {
       says("diffusion step, loss: expected one error for each of 5 samples and a gradient of 90 values, found 5 and 72"));
   BOOST_CHECK(out == before);
   // Where the source is not read it may be missing.
-  DiffusionStep<SourceBridge, Predicts::edit>::velocity(view(out), whole, whole, ConstPictures(), t);
-  DiffusionStep<RectifiedFlow, Predicts::velocity>::velocity(view(out), whole, whole, ConstPictures(), t);
+  DiffusionStep<SourceBridge, Predicts::edit>::velocity(ctx, view(out), whole, whole, ConstPictures(), t);
+  DiffusionStep<RectifiedFlow, Predicts::velocity>::velocity(ctx, view(out), whole, whole, ConstPictures(), t);
   BOOST_CHECK(out == output);
+}
+
+BOOST_AUTO_TEST_CASE(many_samples_are_as_each_of_them_alone) {
+  using Step = DiffusionStep<RectifiedFlow, Predicts::edit, LogMeanSquared>;
+  constexpr Index many = 300;
+  const auto values = [](const char* name) { return test::random_values(many * per_sample, name); };
+  const auto output = values("output"), x_t = values("x_t"), source = values("source"), x_0 = values("x_0"),
+             x_1 = values("x_1");
+  auto gradient = test::poisoned(many * per_sample), errors = test::poisoned(many);
+  std::vector<double> times;
+  for (Index s = 0; s < many; ++s) times.push_back(static_cast<double>(s) / many);
+  reference ctx;
+  Workspace ws;
+  const double loss = Step::loss(ctx, ws, view(gradient), View<double, dyn>(errors.data(), many), view(output), view(x_t),
+                                 view(source), view(x_0), view(x_1), times);
+  double sum = 0;
+  for (Index s = 0; s < many; ++s) {
+    const auto one = [&](const auto& all) { return ConstPictures(all.data() + s * per_sample, 1, height, width); };
+    auto alone = test::poisoned(per_sample);
+    double error = 0;
+    sum += Step::loss(ctx, ws, view(alone), View<double, dyn>(&error, 1), one(output), one(x_t), one(source), one(x_0),
+                      one(x_1), std::span<const double>(times).subspan(static_cast<std::size_t>(s), 1));
+    BOOST_CHECK_EQUAL(errors[static_cast<std::size_t>(s)], error);
+    for (std::size_t k = 0; k < alone.size(); ++k)
+      BOOST_CHECK_CLOSE(gradient[static_cast<std::size_t>(s * per_sample) + k], alone[k] / many, 1e-9);
+  }
+  BOOST_CHECK_CLOSE(loss, sum / many, 1e-10);
 }

@@ -77,7 +77,7 @@ std::vector<std::size_t> allocations_of_steps() {
                edit = ws.take<float, dyn, dyn, dyn, 3>(requests, side, side),
                dedit = ws.take<float, dyn, dyn, dyn, 3>(requests, side, side);
     const Backbone::Adapters<float> adapters{tokens, which, 0.25};
-    Step::interpolate(x_t, noise.view(), target.view(), t);
+    Step::interpolate(ctx, x_t, noise.view(), target.view(), t);
     const auto applied =
         Backbone::forward<float, Keep>(ctx, ws, edit, x_t, source, t, instruction, backbone.frozen(), adapters);
     const double loss = Step::loss(ctx, ws, dedit, ws.take<double, dyn>(requests), as_const(edit), as_const(x_t),

@@ -83,7 +83,7 @@ struct Way {
     const auto dedit = ws.take<double, dyn, dyn, dyn, 3>(samples, side, side);
     const auto each = ws.take<double, dyn>(samples);
     const Backbone::Adapters<double> adapters{tokens, which, 0.6};
-    Step::interpolate(x_t, pictures(noise), pictures(target), t);
+    Step::interpolate(ctx, x_t, pictures(noise), pictures(target), t);
     const auto applied =
         Backbone::forward<double>(ctx, ws, edit, x_t, pictures(source), t, {instruction.data(), samples}, frozen, adapters);
     const double loss = Step::loss(ctx, ws, dedit, each, as_const(edit), as_const(x_t), pictures(source), pictures(noise),

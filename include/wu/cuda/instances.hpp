@@ -8,6 +8,7 @@
 #include "wu/cuda/kernels/modulate.hpp"
 #include "wu/cuda/kernels/norm.hpp"
 #include "wu/cuda/kernels/optimiser.hpp"
+#include "wu/cuda/kernels/path.hpp"
 #include "wu/cuda/kernels/plain_attention.hpp"
 #include "wu/cuda/kernels/product.hpp"
 #include "wu/cuda/kernels/resample.hpp"
@@ -55,6 +56,10 @@
   WU_CUDA_BODY(kernel::UpsampleBackward<T>)                     \
   WU_CUDA_BODY(kernel::SquaredErrors<T>)                        \
   WU_CUDA_BODY(kernel::SquaredErrorsBackward<T>)                \
+  WU_CUDA_BODY(kernel::PathPoint<T>)                            \
+  WU_CUDA_BODY(kernel::EditVelocity<T>)                         \
+  WU_CUDA_BODY(kernel::PathVelocity<T>)                         \
+  WU_CUDA_BODY(kernel::PathStep<T>)                             \
   WU_CUDA_BODY(kernel::AdamWUpdate<T>)                          \
   WU_CUDA_BODY(kernel::AttentionDelta<T>)                       \
   WU_CUDA_BODY(kernel::PlainAttention<T>)                       \

@@ -5,6 +5,7 @@
 #include <vector>
 
 #include "wu/cuda/context.hpp"
+#include "wu/cuda/factors.hpp"
 #include "wu/cuda/kernels/losses.hpp"
 #include "wu/ops/losses.hpp"
 
@@ -39,18 +40,18 @@ void mse_backward(Context& ctx, auto dprediction /* = */, auto prediction, auto 
   using Sum = accumulator_t<T>;
   detail::check_types<T>(dprediction, target);
   detail::check_sizes("mean squared error backward", target.size(), prediction.size());
-  const Index samples = static_cast<Index>(weights.size()),
-              n = detail::sample_values("mean squared error backward", prediction.size(), samples);
+  const Index n =
+      detail::sample_values("mean squared error backward", prediction.size(), static_cast<Index>(weights.size()));
   if (!dprediction.data) return;
   detail::check_sizes("mean squared error backward", target.size(), dprediction.size());
-  for (Index first = 0; first < samples; first += kernel::Factors<Sum>::most) {
-    kernel::SquaredErrorsBackward<T> body{
-        dprediction.data + first * n, prediction.data + first * n, target.data + first * n, n, {}};
-    body.factors.count = static_cast<int>(std::min<Index>(kernel::Factors<Sum>::most, samples - first));
-    for (int s = 0; s < body.factors.count; ++s)
-      body.factors.of[s] = static_cast<Sum>(2 * weights[static_cast<std::size_t>(first + s)] / static_cast<double>(n));
-    ctx.run(body, body.factors.count * n);
-  }
+  detail::each_factors<Sum>(
+      weights, [n](double weight) { return static_cast<Sum>(2 * weight / static_cast<double>(n)); },
+      [&](const auto& factors, Index first) {
+        const Index from = first * n;
+        ctx.run(kernel::SquaredErrorsBackward<T>{dprediction.data + from, prediction.data + from, target.data + from, n,
+                                                 factors},
+                factors.count * n);
+      });
 }
 
 }  // namespace wu::cuda

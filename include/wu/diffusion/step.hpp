@@ -7,12 +7,15 @@
 #pragma once
 
 #include <algorithm>
+#include <array>
 #include <cmath>
 #include <span>
 
 #include "wu/core/describe.hpp"
 #include "wu/core/workspace.hpp"
+#include "wu/ops/elementwise.hpp"
 #include "wu/ops/losses.hpp"
+#include "wu/ops/path.hpp"
 
 namespace wu::diffusion {
 
@@ -75,25 +78,24 @@ struct DiffusionStep {
   }
 
   /// x_t for samples at times t. All views: (b, ...), b = t.size().
-  static void interpolate(auto x_t, auto x_0, auto x_1, std::span<const double> t) {
-    const Index per_sample = check("interpolate", x_t, x_0, x_1, t);
-    for (std::size_t s = 0; s < t.size(); ++s)
-      for (Index k = static_cast<Index>(s) * per_sample; k < static_cast<Index>(s + 1) * per_sample; ++k)
-        x_t[k] = static_cast<value_of<decltype(x_t)>>((1 - t[s]) * static_cast<double>(x_0[k]) +
-                                                      t[s] * static_cast<double>(x_1[k]));
+  static void interpolate(auto& ctx, auto x_t, auto x_0, auto x_1, std::span<const double> t) {
+    check("interpolate", x_t, x_0, x_1, t);
+    path_point(ctx, x_t, x_0, x_1, t);
   }
 
   /// The velocity from the network's output. For Predicts::velocity it is the output; source is then not read.
-  static void velocity(auto v, auto output, auto x_t, auto source, std::span<const double> t) {
+  static void velocity(auto& ctx, auto v, auto output, auto x_t, auto source, std::span<const double> t) {
     const Index per_sample = check("velocity", v, output, x_t, t);
-    if constexpr (Output == Predicts::edit && Path::from_noise) check("velocity", v, output, source, t);
-    using T = value_of<decltype(v)>;
-    for (std::size_t s = 0; s < t.size(); ++s) {
-      const T factor = static_cast<T>(Path::edit_factor(t[s]));
-      for (Index k = static_cast<Index>(s) * per_sample; k < static_cast<Index>(s + 1) * per_sample; ++k) {
-        if constexpr (Output == Predicts::velocity || !Path::from_noise) v[k] = output[k];
-        else v[k] = (source[k] + output[k] - x_t[k]) * factor;
-      }
+    if constexpr (Output == Predicts::velocity || !Path::from_noise)
+      copy(ctx, part(v, 0, t.size(), per_sample), part(output, 0, t.size(), per_sample));
+    else {
+      check("velocity", v, output, source, t);
+      each_part(
+          t, [](std::size_t, double at) { return Path::edit_factor(at); },
+          [&](Index first, std::span<const double> factors) {
+            const auto some = [&](auto all) { return part(all, first, factors.size(), per_sample); };
+            edit_velocity(ctx, some(v), some(output), some(x_t), some(source), factors);
+          });
     }
   }
 
@@ -110,23 +112,25 @@ struct DiffusionStep {
     using T = value_of<decltype(output)>;
     const Workspace::Scope scope(ws);
     const auto v = ws.take<T, dyn, 1>(output.size()), u = ws.take<T, dyn, 1>(output.size());
-    velocity(v, output, x_t, source, t);
-    for (Index s = 0; s < samples; ++s) {
-      const T reach = static_cast<T>(Output == Predicts::edit ? Path::edit_reach(t[static_cast<std::size_t>(s)]) : 1);
-      for (Index k = s * count; k < (s + 1) * count; ++k) u[k] = (x_1[k] - x_0[k]) * reach;
-    }
+    velocity(ctx, v, output, x_t, source, t);
+    each_part(
+        t, [](std::size_t, double at) { return Output == Predicts::edit ? Path::edit_reach(at) : 1; },
+        [&](Index first, std::span<const double> factors) {
+          const auto some = [&](auto all) { return part(all, first, factors.size(), count); };
+          path_velocity(ctx, some(u), some(x_0), some(x_1), factors);
+        });
     mse_forward(ctx, per_sample, as_const(v), as_const(u));
     double total = 0;
-    const auto weights = ws.take<double, dyn>(samples);
-    for (Index s = 0; s < samples; ++s) {
-      total += f.value(per_sample[s]) / static_cast<double>(samples);
-      const double chain = Output == Predicts::edit ? Path::edit_factor(t[static_cast<std::size_t>(s)]) : 1;
-      weights[s] = f.slope(per_sample[s]) / static_cast<double>(samples) * chain;
-    }
+    for (const double mse : per_sample) total += f.value(mse) / static_cast<double>(samples);
     if (!doutput.data) return total;
-    const View<T, dyn, 1> gradient(doutput.data, count * samples);
-    mse_backward(ctx, gradient, as_const(v), as_const(u),
-                 std::span<const double>(weights.data, static_cast<std::size_t>(samples)));
+    const auto weight = [&](std::size_t s, double at) {
+      const double chain = Output == Predicts::edit ? Path::edit_factor(at) : 1;
+      return f.slope(per_sample[static_cast<Index>(s)]) / static_cast<double>(samples) * chain;
+    };
+    each_part(t, weight, [&](Index first, std::span<const double> weights) {
+      const auto some = [&](auto all) { return part(all, first, weights.size(), count); };
+      mse_backward(ctx, some(doutput), some(as_const(v)), some(as_const(u)), weights);
+    });
     return total;
   }
 
@@ -136,6 +140,23 @@ struct DiffusionStep {
       throw ShapeError(message("diffusion step, ", what, ": expected tensors of one size for ", t.size(), " samples, found ",
                                a.size(), ", ", b.size(), " and ", c.size(), " values"));
     return a.size() / static_cast<Index>(t.size());
+  }
+
+  /// Calls f(first sample, factors) for some samples at a time, factor(s, t_s) for each. The factors are the host's wherever the
+  /// pictures lie, and of a fixed number, so that a step allocates nothing.
+  static void each_part(std::span<const double> t, auto&& factor, auto&& f) {
+    constexpr std::size_t most = 128;
+    std::array<double, most> factors;
+    for (std::size_t first = 0; first < t.size(); first += most) {
+      const std::size_t count = std::min(most, t.size() - first);
+      for (std::size_t s = 0; s < count; ++s) factors[s] = factor(first + s, t[first + s]);
+      f(static_cast<Index>(first), std::span<const double>(factors.data(), count));
+    }
+  }
+  /// Some samples' values out of all.
+  template <class T, Index... E>
+  static View<T, dyn, 1> part(View<T, E...> all, Index first, std::size_t count, Index per_sample) {
+    return {all.data + first * per_sample, static_cast<Index>(count) * per_sample};
   }
 };
 

@@ -13,6 +13,7 @@ template <detail::NotADevice C> void broadcast_rows_backward(C&, auto&&...) { de
 template <detail::NotADevice C> void broadcast_rows_forward(C&, auto&&...) { detail::ExpectDevice<C>(); }
 template <detail::NotADevice C> void depthwise_backward(C&, auto&&...) { detail::ExpectDevice<C>(); }
 template <detail::NotADevice C> void depthwise_forward(C&, auto&&...) { detail::ExpectDevice<C>(); }
+template <detail::NotADevice C> void edit_velocity(C&, auto&&...) { detail::ExpectDevice<C>(); }
 template <detail::NotADevice C> void embedding_backward(C&, auto&&...) { detail::ExpectDevice<C>(); }
 template <detail::NotADevice C> void embedding_forward(C&, auto&&...) { detail::ExpectDevice<C>(); }
 template <detail::NotADevice C> void gated_add_backward(C&, auto&&...) { detail::ExpectDevice<C>(); }
@@ -43,6 +44,9 @@ template <detail::NotADevice C> void mse_backward(C&, auto&&...) { detail::Expec
 template <detail::NotADevice C> double mse_forward(C&, auto&&...) { return detail::ExpectDevice<C>(), 0; }
 template <detail::NotADevice C> void patches_backward(C&, auto&&...) { detail::ExpectDevice<C>(); }
 template <detail::NotADevice C> void patches_forward(C&, auto&&...) { detail::ExpectDevice<C>(); }
+template <detail::NotADevice C> void path_point(C&, auto&&...) { detail::ExpectDevice<C>(); }
+template <detail::NotADevice C> void path_step(C&, auto&&...) { detail::ExpectDevice<C>(); }
+template <detail::NotADevice C> void path_velocity(C&, auto&&...) { detail::ExpectDevice<C>(); }
 template <detail::NotADevice C> void pool_backward(C&, auto&&...) { detail::ExpectDevice<C>(); }
 template <detail::NotADevice C> void pool_forward(C&, auto&&...) { detail::ExpectDevice<C>(); }
 template <detail::NotADevice C> void rms_norm_backward(C&, auto&&...) { detail::ExpectDevice<C>(); }

@@ -16,6 +16,7 @@
 #include "wu/ops/losses.hpp"
 #include "wu/ops/modulate.hpp"
 #include "wu/ops/patches.hpp"
+#include "wu/ops/path.hpp"
 #include "wu/ops/resample.hpp"
 #include "wu/ops/rms_norm.hpp"
 #include "wu/ops/rope.hpp"

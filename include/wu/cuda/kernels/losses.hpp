@@ -1,7 +1,7 @@
 // The mean squared error of each sample; formulas in ops/losses.hpp.
 #pragma once
 
-#include "wu/cuda/block.hpp"
+#include "wu/cuda/kernels/factors.hpp"
 
 namespace wu::cuda::kernel {
 
@@ -27,14 +27,6 @@ struct SquaredErrors {
       if (t == 0) partial[block.index] = sum[t];
     });
   }
-};
-
-/// A number for each of some samples, which travels with the launch.
-template <class Sum>
-struct Factors {
-  static constexpr int most = 128;
-  Sum of[most];
-  int count = 0;
 };
 
 /// dprediction = factor_s (prediction - target)
