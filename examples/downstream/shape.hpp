@@ -74,7 +74,7 @@ struct Backbone {
   static Saved<T> forward(auto& ctx, wu::Workspace& ws, View<T, dyn, 1> y, View<const T, dyn, 1> t,
                           const Parameters<const T>& p, const Adapters<T>& adapters) {
     const Index rows = t.rows();
-    wu::backbone::check(adapters, static_cast<Index>(adapters.which.size()));
+    wu::backbone::check(ctx, adapters, static_cast<Index>(adapters.which.size()));
     Saved<T> s;
     s.waved = ws.take<T, dyn, waves>(rows);
     for (Index r = 0; r < rows; ++r) write_waves(s.waved.row(r), t[r]);

@@ -1,4 +1,4 @@
-// cuda/rows.hpp and cuda/rope.hpp.
+// cuda/rows.hpp, cuda/rope.hpp, cuda/join.hpp, cuda/time_embedding.hpp and cuda/finite.hpp.
 #include "support.hpp"
 
 #include <array>
@@ -68,4 +68,50 @@ BOOST_AUTO_TEST_CASE(rotary_embeddings) {
     T* const wide = on.template input_and_output<T>("wide", rows * 3 * C);
     rope_forward<D>(on.ctx, Columns<T, C>(wide + C, rows, 3 * C), rotary);
   });
+}
+
+BOOST_AUTO_TEST_CASE(joined_rows) {
+  check([](auto zero, auto& on) {
+    using T = decltype(zero);
+    constexpr Index G = 3, of_a = 5, of_b = 2, C = 7, n = G * (of_a + of_b) * C;
+    const auto a = [&](auto* data) { return View<std::remove_pointer_t<decltype(data)>, dyn, C>(data, G * of_a); };
+    const auto b = [&](auto* data) { return View<std::remove_pointer_t<decltype(data)>, dyn, C>(data, G * of_b); };
+    join_rows_forward(on.ctx, View<T, dyn, C>(on.template output<T>("y", n), G * (of_a + of_b)),
+                      a(on.template input<T>("a", G * of_a * C)), b(on.template input<T>("b", G * of_b * C)), G);
+    join_rows_backward(on.ctx, a(on.template output<T>("da", G * of_a * C)), b(on.template output<T>("db", G * of_b * C)),
+                       View<const T, dyn, C>(on.template input<T>("dy", n), G * (of_a + of_b)), G);
+  });
+}
+
+BOOST_AUTO_TEST_CASE(embedded_times) {
+  for (const Index b : {3, 131})
+    check([=](auto zero, auto& on) {
+      using T = decltype(zero);
+      std::vector<double> t = wu::test::random_values(b, "t");
+      time_embedding_forward(on.ctx, View<T, dyn, 10>(on.template output<T>("y", b * 10), b), std::span<const double>(t));
+      t.assign(t.size(), std::nan(""));  // an operation has read them when it returns
+    });
+}
+
+BOOST_AUTO_TEST_CASE(values_that_are_not_finite) {
+  constexpr Index rows = 2, C = 1000, n = rows * C;
+  std::vector<wu::RowPart> parts{{3, 700}};
+  for (Index k = 0; k < 99; ++k) parts.push_back({800 + 2 * k, 1});  // more than one launch takes
+  const auto finite = [&](auto zero, Index at, double value) {
+    using T = decltype(zero);
+    std::vector<T> x(n, T(1));
+    x[static_cast<std::size_t>(at)] = static_cast<T>(value);
+    wu::Buffer<T> there(n, memory_of(wu::test::gpu()));
+    wu::test::put(there, x);
+    return all_finite(wu::test::gpu(), View<const T, dyn, C>(there.data(), rows), std::span<const wu::RowPart>(parts));
+  };
+  for (const double value : {std::nan(""), HUGE_VAL, -HUGE_VAL})
+    for (const Index row : {0, 1}) {
+      for (const Index c : {0, 2, 703, 799, 801, 997})  // between the parts
+        BOOST_CHECK(finite(0.0f, row * C + c, value) && finite(0.0, row * C + c, value) &&
+                    finite(wu::bfloat16(), row * C + c, value));
+      for (const Index c : {3, 300, 702, 800, 996})
+        BOOST_CHECK(!finite(0.0f, row * C + c, value) && !finite(0.0, row * C + c, value) &&
+                    !finite(wu::bfloat16(), row * C + c, value));
+    }
 }

@@ -2,11 +2,13 @@
 // They are arguments of one call: nothing is stored in a layer, so none can stay behind when an exception passes.
 #pragma once
 
+#include <array>
 #include <span>
 #include <type_traits>
 
 #include "wu/core/fits.hpp"
 #include "wu/generator/tokenizer.hpp"
+#include "wu/ops/all_finite.hpp"
 
 namespace wu::backbone {
 
@@ -49,26 +51,18 @@ struct Adapters {
 /// Throws unless there is one entry of `which` per sample, each names a request, and every value is finite. Padding may be
 /// anything: tokens made from stored adapters hold NaN there.
 template <class Tokens, class T>
-void check(const Adapters<Tokens, T>& adapters, Index samples) {
+void check(auto& ctx, const Adapters<Tokens, T>& adapters, Index samples) {
   if (!adapters.tokens.data) return;
   if (static_cast<Index>(adapters.which.size()) != samples)
     throw ShapeError(
         message("adapters: expected one entry for each of ", samples, " samples, found ", adapters.which.size()));
   wu::detail::lora_rows(samples, adapters.which, adapters.tokens.extent(0));
-  constexpr Index side = 16;  // sums side by side, in vector registers
-  accumulator_t<T> sums[side] = {};
-  const auto look_at = [&](const T* values, Index entries) {
-    Index k = 0;
-    for (; k + side <= entries; k += side)
-      for (Index j = 0; j < side; ++j) sums[j] += values[k + j] * T(0);  // NaN and infinity survive it
-    for (; k < entries; ++k) sums[0] += values[k] * T(0);
-  };
-  for (Index layer = 0; layer < adapters.tokens.extent(0) * Tokens::layers; ++layer)
-    Tokens::each_matrix([&](Index first, Index entries) {
-      look_at(adapters.tokens.data + layer * Tokens::values_per_layer + first, entries);
-    });
-  for (const auto sum : sums)
-    if (sum != 0) throw NonFiniteError("adapters: a generated value is NaN or infinite");
+  std::array<RowPart, 2 * Tokens::module_count> matrices;
+  std::size_t found = 0;
+  Tokens::each_matrix([&](Index first, Index entries) { matrices[found++] = {first, entries}; });
+  const View<const T, dyn, Tokens::values_per_layer> layers(adapters.tokens.data,
+                                                            adapters.tokens.extent(0) * Tokens::layers);
+  if (!all_finite(ctx, layers, matrices)) throw NonFiniteError("adapters: a generated value is NaN or infinite");
 }
 
 }  // namespace wu::backbone

@@ -20,6 +20,7 @@
 #include "wu/nn/initialise.hpp"
 #include "wu/nn/recompute.hpp"
 #include "wu/ops/patches.hpp"
+#include "wu/ops/time_embedding.hpp"
 
 namespace wu::backbone {
 
@@ -189,20 +190,14 @@ struct EditTransformer {
                   edit.extent(0), " x ", edit.extent(1), " x ", edit.extent(2), ", x_t ", b, " x ", x_t.extent(1), " x ",
                   x_t.extent(2), ", source ", source.extent(0), " x ", source.extent(1), " x ", source.extent(2), ", ",
                   t.size(), " times, ", instruction.rows(), " instructions"));
-    backbone::check(adapters, b);
+    backbone::check(ctx, adapters, b);
     Saved<T, Keep> s;
     s.instruction = instruction;
     s.e = ws.take<T, dyn, dyn, dyn, inputs>(b, H, V);
     patches_forward(ctx, columns<0, outputs>(s.e), x_t);  // side by side in channels
     patches_forward(ctx, columns<outputs, outputs>(s.e), source);
     s.waves = ws.take<T, dyn, time_width>(b);
-    for (Index k = 0; k < b; ++k)
-      for (Index i = 0; i < time_width / 2; ++i) {
-        const double angle =
-            1000 * t[static_cast<std::size_t>(k)] * std::pow(10000.0, -static_cast<double>(2 * i) / time_width);
-        s.waves[k * time_width + 2 * i] = static_cast<T>(std::cos(angle));
-        s.waves[k * time_width + 2 * i + 1] = static_cast<T>(std::sin(angle));
-      }
+    time_embedding_forward(ctx, s.waves, t);
     s.sum = ws.take<T, dyn, W>(b), s.c = ws.take<T, dyn, W>(b);
     const auto part = ws.take<T, dyn, W>(b);
     linear_forward(ctx, s.sum, as_const(s.waves), p.time.weight, p.time.bias);

@@ -2,7 +2,6 @@
 //     u = [image features; text features]       u: (b, L_image + L_text, C)
 #pragma once
 
-#include <algorithm>
 #include <span>
 
 #include "wu/core/fits.hpp"
@@ -11,6 +10,7 @@
 #include "wu/condition/text_encoder.hpp"
 #include "wu/condition/word_pieces.hpp"
 #include "wu/nn/recompute.hpp"
+#include "wu/ops/join.hpp"
 
 namespace wu::condition {
 
@@ -82,11 +82,7 @@ struct Hybrid {
     const auto a = ws.take<T, dyn, width>(batch * Image::length), b = ws.take<T, dyn, width>(batch * Text::length);
     Saved<T, Keep> s{Image::template forward<T, Keep>(ctx, ws, a, image, p.image),
                      Text::template forward<T, Keep>(ctx, ws, b, pieces, p.text)};
-    for (Index k = 0; k < batch; ++k) {
-      T* const out = u.data + k * length * width;
-      std::copy_n(a.data + k * Image::length * width, Image::length * width, out);
-      std::copy_n(b.data + k * Text::length * width, Text::length * width, out + Image::length * width);
-    }
+    join_rows_forward(ctx, u.flat(), as_const(a), as_const(b), batch);
     return s;
   }
 
@@ -100,11 +96,7 @@ struct Hybrid {
       throw ShapeError(
           message("hybrid condition: expected the gradient of ", length, " rows of features, found ", du.extent(1)));
     const auto a = ws.take<T, dyn, width>(batch * Image::length), b = ws.take<T, dyn, width>(batch * Text::length);
-    for (Index k = 0; k < batch; ++k) {
-      const T* const in = du.data + k * length * width;
-      std::copy_n(in, Image::length * width, a.data + k * Image::length * width);
-      std::copy_n(in + Image::length * width, Text::length * width, b.data + k * Text::length * width);
-    }
+    join_rows_backward(ctx, a, b, du.flat(), batch);
     Image::template backward<T>(ctx, ws, dp.image, a, s.image, p.image);
     Text::template backward<T>(ctx, ws, dp.text, b, s.text, p.text);
   }

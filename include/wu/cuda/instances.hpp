@@ -4,6 +4,8 @@
 #include "wu/cuda/kernels/column_sums.hpp"
 #include "wu/cuda/kernels/depthwise.hpp"
 #include "wu/cuda/kernels/elementwise.hpp"
+#include "wu/cuda/kernels/finite.hpp"
+#include "wu/cuda/kernels/join.hpp"
 #include "wu/cuda/kernels/losses.hpp"
 #include "wu/cuda/kernels/modulate.hpp"
 #include "wu/cuda/kernels/norm.hpp"
@@ -15,6 +17,7 @@
 #include "wu/cuda/kernels/rope.hpp"
 #include "wu/cuda/kernels/rows.hpp"
 #include "wu/cuda/kernels/tensor_attention.hpp"
+#include "wu/cuda/kernels/time_embedding.hpp"
 
 // NOLINTBEGIN(bugprone-macro-parentheses): no argument is an expression
 #define WU_CUDA_BODY(...) template void launch(Stream&, const __VA_ARGS__&, Launch);
@@ -60,6 +63,9 @@
   WU_CUDA_BODY(kernel::EditVelocity<T>)                         \
   WU_CUDA_BODY(kernel::PathVelocity<T>)                         \
   WU_CUDA_BODY(kernel::PathStep<T>)                             \
+  WU_CUDA_BODY(kernel::JoinRows<T>)                             \
+  WU_CUDA_BODY(kernel::TimeEmbedding<T>)                        \
+  WU_CUDA_BODY(kernel::FindNonFinite<T>)                        \
   WU_CUDA_BODY(kernel::AdamWUpdate<T>)                          \
   WU_CUDA_BODY(kernel::AttentionDelta<T>)                       \
   WU_CUDA_BODY(kernel::PlainAttention<T>)                       \

@@ -9,6 +9,7 @@ namespace wu {
 /// they stay as they are.
 // clang-format off: one line each
 template <detail::NotADevice C> void adamw_update(C&, auto&&...) { detail::ExpectDevice<C>(); }
+template <detail::NotADevice C> bool all_finite(C&, auto&&...) { return detail::ExpectDevice<C>(), false; }
 template <detail::NotADevice C> void broadcast_rows_backward(C&, auto&&...) { detail::ExpectDevice<C>(); }
 template <detail::NotADevice C> void broadcast_rows_forward(C&, auto&&...) { detail::ExpectDevice<C>(); }
 template <detail::NotADevice C> void depthwise_backward(C&, auto&&...) { detail::ExpectDevice<C>(); }
@@ -22,6 +23,8 @@ template <detail::NotADevice C> void gelu_backward(C&, auto&&...) { detail::Expe
 template <detail::NotADevice C> void gelu_forward(C&, auto&&...) { detail::ExpectDevice<C>(); }
 template <detail::NotADevice C> void grid_sum_backward(C&, auto&&...) { detail::ExpectDevice<C>(); }
 template <detail::NotADevice C> void grid_sum_forward(C&, auto&&...) { detail::ExpectDevice<C>(); }
+template <detail::NotADevice C> void join_rows_backward(C&, auto&&...) { detail::ExpectDevice<C>(); }
+template <detail::NotADevice C> void join_rows_forward(C&, auto&&...) { detail::ExpectDevice<C>(); }
 template <detail::NotADevice C> void joint_linear_backward(C&, auto&&...) { detail::ExpectDevice<C>(); }
 template <detail::NotADevice C> void joint_linear_forward(C&, auto&&...) { detail::ExpectDevice<C>(); }
 template <detail::NotADevice C> void layer_norm_backward(C&, auto&&...) { detail::ExpectDevice<C>(); }
@@ -54,6 +57,7 @@ template <detail::NotADevice C> void rms_norm_backward_add(C&, auto&&...) { deta
 template <detail::NotADevice C> void rms_norm_forward(C&, auto&&...) { detail::ExpectDevice<C>(); }
 template <detail::NotADevice C> void silu_backward(C&, auto&&...) { detail::ExpectDevice<C>(); }
 template <detail::NotADevice C> void silu_forward(C&, auto&&...) { detail::ExpectDevice<C>(); }
+template <detail::NotADevice C> void time_embedding_forward(C&, auto&&...) { detail::ExpectDevice<C>(); }
 template <detail::NotADevice C> void upsample_backward(C&, auto&&...) { detail::ExpectDevice<C>(); }
 template <detail::NotADevice C> void upsample_forward(C&, auto&&...) { detail::ExpectDevice<C>(); }
 template <Index D, detail::NotADevice C> void attention_forward(C&, auto&&...) { detail::ExpectDevice<C>(); }
