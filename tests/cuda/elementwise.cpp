@@ -25,6 +25,7 @@ BOOST_AUTO_TEST_CASE(moving_and_adding) {
     using T = decltype(zero);
     const View<const T, dyn> x(on.template input<T>("x", n), n);
     add(on.ctx, View<T, dyn>(on.template input_and_output<T>("y", n), n), x);
+    scale(on.ctx, View<T, dyn>(on.template input_and_output<T>("scaled", n), n), 0.3);
     copy(on.ctx, View<T, dyn>(on.template output<T>("copy", n), n), x);
     wu::test::set_to_zero(on.ctx, View<T, dyn>(on.template output<T>("zero", n), n));
   });

@@ -101,7 +101,7 @@ BOOST_AUTO_TEST_CASE(add_of_bfloat16_rounds_once) {
   });
 }
 
-BOOST_AUTO_TEST_CASE(add_copy_and_zero) {
+BOOST_AUTO_TEST_CASE(add_copy_scale_and_zero) {
   on_each_device([](auto& ctx) {
     for (const Index rows : {5, 5003}) {
       const auto n = static_cast<std::size_t>(rows * 7);
@@ -114,6 +114,8 @@ BOOST_AUTO_TEST_CASE(add_copy_and_zero) {
       std::fill(y.begin(), y.end(), std::nan(""));
       copy(ctx, vy, vx);
       BOOST_CHECK(y == x);
+      scale(ctx, vy, -0.75);
+      for (std::size_t k = 0; k < n; ++k) BOOST_REQUIRE_EQUAL(y[k], -0.75 * x[k]);
       std::fill(y.begin(), y.end(), std::nan(""));
       zero(ctx, vy);
       BOOST_CHECK(y == std::vector<double>(n));

@@ -70,6 +70,14 @@ void convert(Context& ctx, auto y, auto x) {
 }
 
 /// ops/elementwise.hpp's.
+void scale(Context& ctx, auto y /* *= */, double factor) {
+  detail::check_contiguous(y);
+  using T = value_of<decltype(y)>;
+  detail::check_types<T>();
+  ctx.run(kernel::Scale<T>{y.data, y.size(), static_cast<accumulator_t<T>>(static_cast<T>(factor))}, y.size());
+}
+
+/// ops/elementwise.hpp's.
 void zero(Context& ctx, auto y) {
   detail::check_contiguous(y);
   runtime::zero(ctx.stream(), y.data, static_cast<std::size_t>(y.size()) * sizeof(value_of<decltype(y)>));

@@ -66,6 +66,7 @@
   WU_CUDA_BODY(kernel::JoinRows<T>)                             \
   WU_CUDA_BODY(kernel::TimeEmbedding<T>)                        \
   WU_CUDA_BODY(kernel::FindNonFinite<T>)                        \
+  WU_CUDA_BODY(kernel::Scale<T>)                                \
   WU_CUDA_BODY(kernel::AdamWUpdate<T>)                          \
   WU_CUDA_BODY(kernel::AttentionDelta<T>)                       \
   WU_CUDA_BODY(kernel::PlainAttention<T>)                       \

@@ -1,5 +1,5 @@
 // Moving and adding rows.
-//     add: y += x      copy: y = x      convert: y = x in another scalar      zero: y = 0
+//     add: y += x      copy: y = x      convert: y = x in another scalar      zero: y = 0      scale: y *= factor
 //     broadcast_rows: y (b k, C) = x (k, C) for each of b;          backward dx += sum over b of dy
 //     mean_rows: y (G, C) = mean over each of G groups of rows of x; backward dx = dy / rows in a group
 //     grid_sum: y (G K, C), y(g K + k) = inner(k) + outer(g);         backward dinner(k) += sum over g, douter(g) += sum over k
@@ -30,6 +30,13 @@ void convert(reference&, auto y, auto x) {
   detail::check_contiguous(y, x);
   detail::check_sizes("convert", y.size(), x.size());
   for (Index k = 0; k < x.size(); ++k) y[k] = static_cast<value_of<decltype(y)>>(x[k]);
+}
+
+/// y: any extents. The factor is rounded to y's scalar.
+void scale(reference&, auto y /* *= */, double factor) {
+  detail::check_contiguous(y);
+  const auto by = static_cast<value_of<decltype(y)>>(factor);
+  for (Index k = 0; k < y.size(); ++k) y[k] *= by;
 }
 
 /// y: any extents.

@@ -5,7 +5,7 @@
 
 namespace wu {
 
-/// One for every operation. `add`, `convert`, `copy`, `squared_norm` and `zero` have names that a user's code may have too, so
+/// One for every operation. `add`, `convert`, `copy`, `scale`, `squared_norm` and `zero` have names that a user's code may have too, so
 /// they stay as they are.
 // clang-format off: one line each
 template <detail::NotADevice C> void adamw_update(C&, auto&&...) { detail::ExpectDevice<C>(); }

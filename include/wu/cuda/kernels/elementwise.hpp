@@ -17,6 +17,18 @@ struct Add {
   }
 };
 
+/// y *= factor
+template <class T>
+struct Scale {
+  using Sum = accumulator_t<T>;
+  T* y;
+  Index count;
+  Sum factor;
+  WU_BODY void operator()(Block block) const {
+    block.share_out(count, [&](Index k) { y[k] = static_cast<T>(static_cast<Sum>(y[k]) * factor); });
+  }
+};
+
 /// to = from in another scalar, each value rounded once
 template <class To, class From>
 struct Convert {
