@@ -297,6 +297,14 @@ Device describe_device(int device) {
           .memory = properties.totalGlobalMem};
 }
 
+MemoryUse memory_use(int device) {
+  describe_device(device);
+  check(cudaSetDevice(device), "cudaSetDevice of device ", device);
+  MemoryUse use;
+  check(cudaMemGetInfo(&use.free, &use.total), "cudaMemGetInfo of device ", device);
+  return use;
+}
+
 const MemoryResource& device_memory(int device) {
   static std::mutex mutex;
   static std::map<int, DeviceMemory> all;

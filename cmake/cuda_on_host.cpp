@@ -2,6 +2,7 @@
 // the other, products are kernels/product.hpp's. Slow and exact: with it the tests run every operation of wu/cuda, kernels included,
 // without a GPU.
 #include <algorithm>
+#include <atomic>
 #include <cstring>
 #include <memory>
 #include <new>
@@ -21,16 +22,33 @@ class HostMemory : public MemoryResource {
  public:
   void* take(std::size_t bytes) const override {
     if (recording_now) throw Error("cuda: memory was asked for while work is recorded");
-    return ::operator new(bytes, std::align_val_t{alignment});
+    auto* const start = static_cast<std::byte*>(::operator new(alignment + bytes, std::align_val_t{alignment}));
+    ::new (start) std::size_t(bytes);  // in front of what is given away, for give_back
+    taken += bytes;
+    return start + alignment;
   }
-  void give_back(void* memory) const noexcept override { ::operator delete(memory, std::align_val_t{alignment}); }
+  void give_back(void* memory) const noexcept override {
+    if (!memory) return;
+    std::byte* const start = static_cast<std::byte*>(memory) - alignment;
+    taken -= *reinterpret_cast<std::size_t*>(start);
+    ::operator delete(start, std::align_val_t{alignment});
+  }
   void zero(void* memory, std::size_t bytes) const override {
     if (bytes > 0) std::memset(memory, 0, bytes);
   }
   void copy(void* to, const void* from, std::size_t bytes) const override {
     if (bytes > 0) std::memmove(to, from, bytes);
   }
+
+  mutable std::atomic<std::size_t> taken = 0;  // bytes
 };
+
+constexpr std::size_t total_memory = std::size_t{1} << 34;
+
+const HostMemory& host_memory() {
+  static const HostMemory memory;
+  return memory;
+}
 
 void check_device(int device) {
   if (device != 0) throw Error(message("cuda: expected a device below 1, for the host stands in for a GPU, found ", device));
@@ -59,13 +77,17 @@ int device_count() noexcept { return 1; }
 
 Device describe_device(int device) {
   check_device(device);
-  return {.name = "the host in a GPU's place", .memory = std::size_t{1} << 34};
+  return {.name = "the host in a GPU's place", .memory = total_memory};
+}
+
+MemoryUse memory_use(int device) {
+  check_device(device);
+  return {.free = total_memory - std::min(total_memory, host_memory().taken.load()), .total = total_memory};
 }
 
 const MemoryResource& device_memory(int device) {
   check_device(device);
-  static const HostMemory memory;
-  return memory;
+  return host_memory();
 }
 
 namespace runtime {

@@ -33,10 +33,17 @@ struct Device {
   std::size_t memory = 0;  ///< bytes
 };
 
+/// A device's memory, all programs that use it together.
+struct MemoryUse {
+  std::size_t free = 0, total = 0;  ///< bytes
+};
+
 /// How many devices there are; 0 where there is no driver, or none that fits. On wu::cuda_on_host 1.
 int device_count() noexcept;
 /// Throws Error if there is no such device.
 Device describe_device(int device);
+/// Throws Error likewise. On wu::cuda_on_host what Device::memory says is the total, and this program alone uses it.
+MemoryUse memory_use(int device);
 /// The memory of a device, which lives as long as the program. Its take() throws OutOfMemory.
 const MemoryResource& device_memory(int device);
 
