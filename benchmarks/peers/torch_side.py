@@ -18,6 +18,7 @@ import time
 import torch
 from safetensors.torch import load_file
 
+from torch_difference import largest_difference
 from torch_works import open_work
 
 
@@ -26,29 +27,10 @@ def memory_of(field):
         return 1024 * int(re.search(rf"^{field}:\s+(\d+) kB", status.read(), re.MULTILINE)[1])
 
 
-def rms(tensors):
-    """The root of the mean square of all values."""
-    return (sum(t.double().square().sum() for t in tensors) / sum(t.numel() for t in tensors)).sqrt().item()
-
-
 def check(work, folder):
-    """A gradient that is 0 but for rounding, as that of an encoder's W_k.bias, is compared with a thousandth of the usual size, in
-    bfloat16 with a tenth."""
     for _ in range(work.checked_steps):
         work.step()
-    expected, found = load_file(f"{folder}/computed.safetensors"), work.results()
-    if found.keys() != expected.keys():
-        raise ValueError(f"only one side has computed: {sorted(found.keys() ^ expected.keys())}")
-    usual = rms([t for name, t in expected.items() if name.startswith("grad.")] or [torch.zeros(1)])
-
-    least = usual / (1000 if work.dtype == torch.float32 else 10)
-
-    def difference(name):
-        size = max(rms([expected[name]]), least if name.startswith("grad.") else 0)
-        return rms([found[name].double().view_as(expected[name]) - expected[name].double()]) / size
-
-    worst = max((difference(name), name) for name in expected)
-    return {"difference": worst[0], "of": worst[1], "tensors": len(expected)}
+    return largest_difference(work.results(), load_file(f"{folder}/computed.safetensors"), work.dtype)
 
 
 def run(work, seconds):
