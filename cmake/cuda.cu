@@ -335,10 +335,6 @@ void copy(Stream& stream, void* to, const void* from, std::size_t bytes) {
     check(cudaMemcpyAsync(to, from, bytes, cudaMemcpyDeviceToDevice, current(stream)), "cudaMemcpyAsync of ", bytes,
           " bytes");
 }
-void upload(Stream& stream, void* to, const void* from, std::size_t bytes) {
-  if (bytes > 0)
-    check(cudaMemcpyAsync(to, from, bytes, cudaMemcpyHostToDevice, current(stream)), "cudaMemcpyAsync of ", bytes, " bytes");
-}
 void download(Stream& stream, void* to, const void* from, std::size_t bytes) {
   if (bytes > 0)
     check(cudaMemcpyAsync(to, from, bytes, cudaMemcpyDeviceToHost, current(stream)), "cudaMemcpyAsync of ", bytes, " bytes");

@@ -103,10 +103,6 @@ void zero(Stream& stream, void* memory, std::size_t bytes) {
 void copy(Stream& stream, void* to, const void* from, std::size_t bytes) {
   stream.run([=] { device_memory(0).copy(to, from, bytes); });
 }
-void upload(Stream& stream, void* to, const void* from, std::size_t bytes) {
-  stream.expect_no_recording("an upload");
-  device_memory(0).copy(to, from, bytes);
-}
 void download(Stream& stream, void* to, const void* from, std::size_t bytes) {
   stream.expect_no_recording("a download");
   device_memory(0).copy(to, from, bytes);

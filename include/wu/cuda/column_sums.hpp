@@ -13,7 +13,7 @@ template <class Terms>
 void add_column_sums(Context& ctx, const std::array<typename Terms::Sum*, Terms::count>& to, const Terms& terms, Index rows,
                      Index width) {
   using Sum = typename Terms::Sum;
-  if (std::all_of(to.begin(), to.end(), [](const Sum* sums) { return !sums; })) return;
+  if (width == 0 || std::all_of(to.begin(), to.end(), [](const Sum* sums) { return !sums; })) return;
   const Index stripes = kernel::Stripes::count(rows, width, ctx.about().multiprocessors);
   const kernel::Stripes cut{rows, width, stripes};
   Sum* const partial = ctx.scratch<Sum>(stripes * Terms::count * width);

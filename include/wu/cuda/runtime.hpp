@@ -53,8 +53,6 @@ void close(Stream*) noexcept;
 /// In the stream's order; the host goes on at once, but for what it reads.
 void zero(Stream&, void* memory, std::size_t bytes);
 void copy(Stream&, void* to, const void* from, std::size_t bytes);
-/// `from` may change as soon as this returns.
-void upload(Stream&, void* to, const void* from, std::size_t bytes);
 /// Waits until `to` is there.
 void download(Stream&, void* to, const void* from, std::size_t bytes);
 void synchronise(Stream&);
