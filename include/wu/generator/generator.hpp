@@ -312,8 +312,8 @@ struct Generator {
   static Shared<T> share(auto& ctx, Workspace& ws, Index b, Index L) {
     Shared<T> shared;
     [&]<std::size_t... K>(std::index_sequence<K...>) {
-      ((std::get<K>(shared.rotary) =
-            std::remove_reference_t<decltype(std::get<K>(shared.rotary))>::make(ctx, ws, Block::template Self<K>::rotary_axes),
+      ((std::get<K>(shared.rotary) = std::remove_reference_t<decltype(std::get<K>(shared.rotary))>::make(
+            ctx, ws, Block::template Self<K>::rotary_axes),
         shared.rows[K] = Block::template Self<K>::rows(b), shared.rows_of_one[K] = Block::template Self<K>::rows(1)),
        ...);
     }(std::make_index_sequence<Block::self_count>{});
