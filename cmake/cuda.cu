@@ -86,7 +86,7 @@ class DeviceMemory : public MemoryResource {
 /// What cuBLASLt's choice of an algorithm depends on.
 struct Shape {
   std::array<Index, 10> numbers{};
-  std::array<std::uint8_t, 10> kinds{};
+  std::array<std::uint8_t, 12> kinds{};
   auto operator<=>(const Shape&) const = default;
 };
 
@@ -107,12 +107,18 @@ struct Prepared {
   cublasLtMatmulAlgo_t algorithm{};
   bool library = false;    ///< cuBLASLt has an algorithm
   bool adds_bias = false;  ///< and adds the bias with it
+  bool scales = false;     ///< and multiplies by the scales of FP8 with it; else they, c0 and the bias come afterwards
 };
 
 constexpr std::size_t product_workspace = std::size_t{32} << 20;  // what NVIDIA advises for sm_90
 
 cudaDataType data_type(Scalar scalar) {
-  return scalar == Scalar::f64 ? CUDA_R_64F : scalar == Scalar::bf16 ? CUDA_R_16BF : CUDA_R_32F;
+  switch (scalar) {
+    case Scalar::f64: return CUDA_R_64F;
+    case Scalar::bf16: return CUDA_R_16BF;
+    case Scalar::f8: return CUDA_R_8F_E4M3;
+    default: return CUDA_R_32F;
+  }
 }
 
 /// As its exponent, of all matrices of a batch that lie `step` bytes apart. At most that of 64 bytes, on which all of a Workspace
@@ -121,7 +127,14 @@ std::uint8_t alignment_of(const void* pointer, Index step = 0) {
   const std::uintptr_t both = reinterpret_cast<std::uintptr_t>(pointer) | static_cast<std::uintptr_t>(step);
   return static_cast<std::uint8_t>(std::min(std::countr_zero(both), 6));  // 6 for null, too
 }
-Index bytes_of(Scalar scalar) { return scalar == Scalar::f64 ? 8 : scalar == Scalar::f32 ? 4 : 2; }
+Index bytes_of(Scalar scalar) {
+  switch (scalar) {
+    case Scalar::f64: return 8;
+    case Scalar::bf16: return 2;
+    case Scalar::f8: return 1;
+    default: return 4;
+  }
+}
 
 struct Alignments {
   std::uint8_t a, b, c, added;
@@ -197,7 +210,16 @@ cudaStream_t current(const Stream& stream) {
   return stream.stream;
 }
 
-void prepare(Stream& stream, Prepared& made, const Product& p, bool with_bias) {
+void set_pointer(cublasLtMatmulDesc_t operation, cublasLtMatmulDescAttributes_t attribute, const void* pointer) {
+  check(cublasLtMatmulDescSetAttribute(operation, attribute, &pointer, sizeof(pointer)), "cublasLtMatmulDescSetAttribute");
+}
+/// As below, what is our b comes first.
+void set_scales(cublasLtMatmulDesc_t operation, const Product& p) {
+  set_pointer(operation, CUBLASLT_MATMUL_DESC_A_SCALE_POINTER, p.scales_b);
+  set_pointer(operation, CUBLASLT_MATMUL_DESC_B_SCALE_POINTER, p.scales_a);
+}
+
+void prepare(Stream& stream, Prepared& made, const Product& p, bool with_bias, bool with_scales) {
   const cudaDataType type = data_type(p.operands), result = data_type(p.result);
   const bool f64 = p.operands == Scalar::f64;
   const cublasComputeType_t compute = f64                                        ? CUBLAS_COMPUTE_64F
@@ -216,6 +238,17 @@ void prepare(Stream& stream, Prepared& made, const Product& p, bool with_bias) {
     set(CUBLASLT_MATMUL_DESC_EPILOGUE, CUBLASLT_EPILOGUE_BIAS);
     set(CUBLASLT_MATMUL_DESC_BIAS_POINTER, p.bias);
     set(CUBLASLT_MATMUL_DESC_BIAS_DATA_TYPE, result);
+  }
+  if (p.operands == Scalar::f8) set(CUBLASLT_MATMUL_DESC_FAST_ACCUM, static_cast<std::int8_t>(p.fast_sums));
+  if (with_scales) {
+#if CUBLAS_VERSION >= 120900
+    const auto of_rows = static_cast<std::int32_t>(CUBLASLT_MATMUL_MATRIX_SCALE_OUTER_VEC_32F);
+    set(CUBLASLT_MATMUL_DESC_A_SCALE_MODE, of_rows);
+    set(CUBLASLT_MATMUL_DESC_B_SCALE_MODE, of_rows);
+    set_scales(operation, p);
+#else
+    return;
+#endif
   }
   made.a = p.transposed_b ? layout(type, p.k, p.n, p.row_b, p.batch, p.step_b)
                           : layout(type, p.n, p.k, p.row_b, p.batch, p.step_b);
@@ -245,34 +278,39 @@ void prepare(Stream& stream, Prepared& made, const Product& p, bool with_bias) {
                                                                made.c.get(), made.c.get(), handle, 1, &found, &count);
   made.library = status == CUBLAS_STATUS_SUCCESS && count == 1 && found.state == CUBLAS_STATUS_SUCCESS;
   made.adds_bias = made.library && with_bias;
+  made.scales = made.library && with_scales;
   made.algorithm = found.algo;
 }
 
 Prepared& prepared(Stream& stream, const Product& p) {
   const auto kind = [](auto value) { return static_cast<std::uint8_t>(value); };
   const Alignments alignments(p);
-  const Shape shape{{p.m, p.n, p.k, p.row_a, p.row_b, p.row_c, p.batch, p.step_a, p.step_b, p.step_c},
-                    {kind(p.transposed_a), kind(p.transposed_b), kind(p.operands), kind(p.result), kind(bias_fits(p)),
-                     kind(p.beta != 0), alignments.a, alignments.b, alignments.c, alignments.added}};
+  const Shape shape{
+      {p.m, p.n, p.k, p.row_a, p.row_b, p.row_c, p.batch, p.step_a, p.step_b, p.step_c},
+      {kind(p.transposed_a), kind(p.transposed_b), kind(p.operands), kind(p.result), kind(bias_fits(p)), kind(p.beta != 0),
+       kind(p.added && p.added != p.c), kind(p.fast_sums), alignments.a, alignments.b, alignments.c, alignments.added}};
   if (const auto found = stream.prepared.find(shape); found != stream.prepared.end()) return found->second;
   Prepared made;
   if (p.k > 0) {  // else there is nothing to multiply, and no leading dimension that cuBLASLt takes
-    if (bias_fits(p)) prepare(stream, made, p, true);
-    if (!made.library) prepare(stream, made, p, false);
+    const bool f8 = p.operands == Scalar::f8;
+    if (bias_fits(p)) prepare(stream, made, p, true, f8);
+    if (!made.library) prepare(stream, made, p, false, f8);
+    // A scale for each row is there only from cuBLASLt 12.9 on and only on sm_90; elsewhere the sums of codes lie in c first.
+    const bool c_is_free = p.beta == 0 || (p.added && p.added != p.c);
+    if (!made.library && f8 && c_is_free) prepare(stream, made, p, false, false);
   }
   return stream.prepared.emplace(shape, std::move(made)).first->second;
 }
 
+void run(Stream& stream, const auto& body) { runtime::launch(stream, body, {.blocks = (body.count() + 255) / 256}); }
 /// What cuBLASLt has no algorithm for.
 template <class T, class R>
 void multiply_plainly(Stream& stream, const Product& p) {
-  const kernel::PlainProduct<T, R> body(p);
-  runtime::launch(stream, body, {.blocks = (body.count() + 255) / 256});
+  run(stream, kernel::PlainProduct<T, R>(p));
 }
 template <class R>
 void add_bias(Stream& stream, const Product& p) {
-  const kernel::AddBias<R> body(p);
-  runtime::launch(stream, body, {.blocks = (body.count() + 255) / 256});
+  run(stream, kernel::AddBias<R>(p));
 }
 }  // namespace
 
@@ -348,23 +386,25 @@ void multiply(Stream& stream, const Product& p) {
   if (!made.library) {
     if (p.operands == Scalar::f32) multiply_plainly<float, float>(stream, p);
     else if (p.operands == Scalar::f64) multiply_plainly<double, double>(stream, p);
+    else if (p.operands == Scalar::f8) run(stream, kernel::ScaledProduct<bfloat16>(p));
     else if (p.result == Scalar::bf16) multiply_plainly<bfloat16, bfloat16>(stream, p);
     else multiply_plainly<bfloat16, float>(stream, p);
     return;
   }
-  if (made.adds_bias)
-    check(cublasLtMatmulDescSetAttribute(made.operation.get(), CUBLASLT_MATMUL_DESC_BIAS_POINTER, &p.bias, sizeof(p.bias)),
-          "cublasLtMatmulDescSetAttribute");
-  const double alpha = p.alpha, beta = p.beta;
+  if (made.adds_bias) set_pointer(made.operation.get(), CUBLASLT_MATMUL_DESC_BIAS_POINTER, p.bias);
+  if (made.scales) set_scales(made.operation.get(), p);
+  const bool scales_later = p.operands == Scalar::f8 && !made.scales;
+  const double alpha = scales_later ? 1 : p.alpha, beta = scales_later ? 0 : p.beta;
   const float alpha_f = static_cast<float>(alpha), beta_f = static_cast<float>(beta);
   const bool f64 = p.operands == Scalar::f64;
   const void *const by = f64 ? static_cast<const void*>(&alpha) : &alpha_f, *const keep =
                                                                                 f64 ? static_cast<const void*>(&beta)
                                                                                     : &beta_f;
   check(cublasLtMatmul(stream.products, made.operation.get(), by, p.b, made.a.get(), p.a, made.b.get(), keep,
-                       p.added ? p.added : p.c, made.c.get(), p.c, made.c.get(), &made.algorithm, stream.workspace,
-                       product_workspace, on),
+                       p.added && !scales_later ? p.added : p.c, made.c.get(), p.c, made.c.get(), &made.algorithm,
+                       stream.workspace, product_workspace, on),
         "cublasLtMatmul of ", p.batch, " products (", p.m, ", ", p.k, ") times (", p.k, ", ", p.n, ")");
+  if (scales_later) return run(stream, kernel::ScaleSums<bfloat16>(p));
   if (!p.bias || made.adds_bias) return;
   if (p.result == Scalar::f32) add_bias<float>(stream, p);
   else if (p.result == Scalar::f64) add_bias<double>(stream, p);

@@ -132,7 +132,10 @@ void multiply(Stream& stream, const Product& p) {
   else if (p.operands == Scalar::f64 && p.result == Scalar::f64) plainly(kernel::PlainProduct<double, double>(p));
   else if (p.operands == Scalar::bf16 && p.result == Scalar::bf16) plainly(kernel::PlainProduct<bfloat16, bfloat16>(p));
   else if (p.operands == Scalar::bf16 && p.result == Scalar::f32) plainly(kernel::PlainProduct<bfloat16, float>(p));
-  else throw Error("cuda: expected a product of bfloat16 into bfloat16 or float, or one within float or double");
+  else if (p.operands == Scalar::f8 && p.result == Scalar::bf16) plainly(kernel::ScaledProduct<bfloat16>(p));
+  else
+    throw Error(
+        "cuda: expected a product of bfloat16 into bfloat16 or float, of FP8 into bfloat16, or within float or double");
 }
 
 Graph* record(Stream& stream, const std::function<void()>& work) {

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <algorithm>
+#include <map>
 #include <memory>
 #include <span>
 #include <utility>
@@ -10,6 +11,7 @@
 
 #include "wu/core/buffer.hpp"
 #include "wu/core/workspace.hpp"
+#include "wu/cuda/float8.hpp"
 #include "wu/cuda/runtime.hpp"
 #include "wu/ops/reference.hpp"
 
@@ -43,6 +45,14 @@ struct Options {
   int device = 0;  ///< which GPU
   bool tf32 =
       false;  ///< products of float32 may round their operands to 10 bits of mantissa, and are then several times as fast
+};
+
+/// A matrix of (rows, width) in FP8: codes, and what those of each row are multiplied by.
+struct Float8Rows {
+  float8* codes = nullptr;
+  float* scales = nullptr;
+  Index rows = 0, width = 0;
+  bool fast_sums = false;  ///< as Float8Options has it
 };
 
 /// Who computes: wu::cuda::Context gpu({.device = 0}). Not for use by two threads at once; make one for each.
@@ -95,7 +105,15 @@ class Context : public device {
     if (how.blocks > 0) runtime::launch(*stream_, body, how);
   }
 
+  /// What a Float8Weights has made of the weight at this address; null if there is none, or of another shape.
+  const Float8Rows* float8_of(const void* weight, Index rows, Index width) const {
+    if (float8_.empty()) return nullptr;
+    const auto found = float8_.find(weight);
+    return found != float8_.end() && found->second.rows == rows && found->second.width == width ? &found->second : nullptr;
+  }
+
  private:
+  friend class Float8Weights;
   struct Close {
     void operator()(Stream* stream) const noexcept { runtime::close(stream); }
   };
@@ -106,6 +124,7 @@ class Context : public device {
   Buffer<std::byte> scratch_;
   std::vector<Buffer<std::byte>> outgrown_;
   Buffer<double> staging_;
+  std::map<const void*, Float8Rows> float8_;
 };
 
 /// Where what this context's operations read and write lies.

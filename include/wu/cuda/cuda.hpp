@@ -9,6 +9,8 @@
 #include "wu/cuda/elementwise.hpp"
 #include "wu/cuda/factors.hpp"
 #include "wu/cuda/finite.hpp"
+#include "wu/cuda/float8.hpp"
+#include "wu/cuda/float8_weights.hpp"
 #include "wu/cuda/graph.hpp"
 #include "wu/cuda/join.hpp"
 #include "wu/cuda/linear.hpp"

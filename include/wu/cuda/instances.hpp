@@ -5,6 +5,7 @@
 #include "wu/cuda/kernels/depthwise.hpp"
 #include "wu/cuda/kernels/elementwise.hpp"
 #include "wu/cuda/kernels/finite.hpp"
+#include "wu/cuda/kernels/float8.hpp"
 #include "wu/cuda/kernels/join.hpp"
 #include "wu/cuda/kernels/losses.hpp"
 #include "wu/cuda/kernels/modulate.hpp"
@@ -86,6 +87,11 @@
   WU_CUDA_BODY(kernel::EmbedBackward<Sum, T>)     \
   WU_CUDA_BODY(kernel::Convert<T, Sum>)           \
   WU_CUDA_BODY(kernel::Convert<Sum, T>)
+// Those of products in FP8.
+#define WU_CUDA_BODIES_OF_FLOAT8                \
+  WU_CUDA_BODY(kernel::QuantiseRows)            \
+  WU_CUDA_BODY(kernel::ScaledProduct<bfloat16>) \
+  WU_CUDA_BODY(kernel::ScaleSums<bfloat16>)
 // Those of the tensor cores, for heads up to this width.
 #define WU_CUDA_BODIES_OF_HEADS(Bound)                       \
   WU_CUDA_BODY(kernel::TensorAttention<Bound>)               \
@@ -101,6 +107,7 @@
   WU_CUDA_BODIES_OF_SUMS(float)           \
   WU_CUDA_BODIES_OF_SUMS(double)          \
   WU_CUDA_BODIES_OF_BOTH(bfloat16, float) \
+  WU_CUDA_BODIES_OF_FLOAT8                \
   WU_CUDA_BODIES_OF_HEADS(32)             \
   WU_CUDA_BODIES_OF_HEADS(64)             \
   WU_CUDA_BODIES_OF_HEADS(128)

@@ -1,20 +1,59 @@
-// Linear layers on the GPU: products by cuBLASLt, the bias added with them.
+// Linear layers on the GPU: products by cuBLASLt, the bias added with them. Those whose weights a Float8Weights holds too are
+// multiplied in FP8: what goes in is rounded to it first, a row at a time.
 #pragma once
 
 #include <array>
 
 #include "wu/cuda/column_sums.hpp"
 #include "wu/cuda/context.hpp"
+#include "wu/cuda/kernels/float8.hpp"
 #include "wu/ops/fused_linear.hpp"
 #include "wu/ops/linear.hpp"
 
 namespace wu::cuda {
 
 namespace detail {
+/// x (rows, In) in FP8, in the context's scratch memory.
+inline Float8Rows to_float8(Context& ctx, const bfloat16* x, Index rows, Index In) {
+  constexpr Index boundary = 256;
+  const Index bytes = (rows * In + boundary - 1) / boundary * boundary;
+  std::byte* const memory = ctx.scratch<std::byte>(bytes + rows * static_cast<Index>(sizeof(float)));
+  const Float8Rows made{reinterpret_cast<float8*>(memory), reinterpret_cast<float*>(memory + bytes), rows, In};
+  const kernel::QuantiseRows body(made.codes, made.scales, x, rows, In);
+  ctx.run_blocks(body, {.blocks = body.blocks(), .threads = body.threads});
+  return made;
+}
+
+/// y (rows, Out) = x W^T + b + residual in FP8
+inline void linear(Context& ctx, bfloat16* y, const bfloat16* residual, const Float8Rows& x, const Float8Rows& W,
+                   const bfloat16* b) {
+  runtime::multiply(ctx.stream(), {.m = x.rows,
+                                   .n = W.rows,
+                                   .k = x.width,
+                                   .a = x.codes,
+                                   .b = W.codes,
+                                   .transposed_b = true,
+                                   .row_a = x.width,
+                                   .row_b = x.width,
+                                   .row_c = W.rows,
+                                   .c = y,
+                                   .added = residual,
+                                   .bias = b,
+                                   .beta = residual ? 1.0 : 0.0,
+                                   .operands = Scalar::f8,
+                                   .result = Scalar::bf16,
+                                   .scales_a = x.scales,
+                                   .scales_b = W.scales,
+                                   .fast_sums = W.fast_sums});
+}
+
 /// y (rows, Out) = x (rows, In) W^T + b + residual
 template <class T>
 void linear(Context& ctx, T* y, const T* residual, const T* x, const T* W, const T* b, Index rows, Index In, Index Out) {
   if (rows == 0 || Out == 0) return;
+  if constexpr (std::is_same_v<T, bfloat16>)
+    if (const Float8Rows* const codes = residual == y ? nullptr : ctx.float8_of(W, Out, In))
+      return linear(ctx, y, residual, to_float8(ctx, x, rows, In), *codes, b);
   runtime::multiply(ctx.stream(), {.m = rows,
                                    .n = Out,
                                    .k = In,
@@ -94,6 +133,9 @@ void linear_backward(Context& ctx, auto dx /* = */, auto dW /* += */, auto db /*
   constexpr Index In = Widths::in, Out = Widths::out;
   static_assert(detail::LinearGradients<Out, In, dx.width, dW.extents[0], dW.width, db.width>::fit);
   detail::check_linear_backward(dx, dy, x);
+  if (ctx.float8_of(W.data, Out, In))
+    throw Error(
+        "cuda: expected a backward pass without wu::cuda::Float8Weights of its weights, for FP8 is for inference alone");
   detail::linear_dW<T>(ctx, dW.data, db.data, dy.data, x.data, x.rows(), In, Out);
   if (dx.data) detail::linear_dx<T>(ctx, dx.data, false, dy.data, W.data, x.rows(), In, Out);
 }
@@ -107,6 +149,22 @@ void linear_residual_forward(Context& ctx, auto y, auto residual, auto x, auto W
   static_assert(detail::SameWidth<y.width, residual.width>::value == Widths::out);
   check_rows("linear", x, y, residual);
   detail::linear<T>(ctx, y.data, residual.data, x.data, W.data, b.data, x.rows(), Widths::in, Widths::out);
+}
+
+/// ops/fused_linear.hpp's: in FP8 x is rounded once for all layers.
+template <class Y, class Layer, std::size_t N>
+void joint_linear_forward(Context& ctx, const std::array<Y, N>& y, auto x, const std::array<Layer, N>& layers) {
+  if constexpr (N > 1 && std::is_same_v<value_of<decltype(x)>, bfloat16>) {
+    const auto codes_of = [&](const Layer& layer) { return ctx.float8_of(layer.weight.data, Y::width, x.width); };
+    if (x.rows() > 0 && std::all_of(layers.begin(), layers.end(), codes_of)) {
+      for (const Y& result : y) check_rows("linear", x, result);
+      const Float8Rows once = detail::to_float8(ctx, x.data, x.rows(), x.width);
+      for (std::size_t i = 0; i < N; ++i)
+        detail::linear(ctx, y[i].data, nullptr, once, *codes_of(layers[i]), layers[i].bias.data);
+      return;
+    }
+  }
+  for (std::size_t i = 0; i < N; ++i) linear_forward(ctx, y[i], x, layers[i].weight, layers[i].bias);
 }
 
 /// ops/fused_linear.hpp's: the second and later dx are added by the product.
