@@ -2,7 +2,11 @@
 // the status that CTest takes for "skipped".
 #define BOOST_TEST_MODULE cuda
 #define BOOST_TEST_NO_MAIN
+#ifdef WU_BOOST_HEADERS_ALONE  // the framework itself is compiled here
+#include <boost/test/included/unit_test.hpp>
+#else
 #include <boost/test/unit_test.hpp>
+#endif
 
 #include <cstdio>
 
