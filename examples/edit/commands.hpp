@@ -9,6 +9,8 @@
 
 namespace edit {
 
+class Network;
+
 namespace fs = std::filesystem;
 
 /// "bridge" or "flow".
@@ -35,18 +37,21 @@ struct TrainOptions {
   double rate = 3e-3;
   std::uint64_t seed = 1;
   int threads = 0;
+  std::string device = "cpu";  ///< or "cuda"
   bool resume = false;
 };
-int train(const TrainOptions& options);
+/// The network's device trains; its threads draw the pictures.
+int train(const TrainOptions& options, Network& network);
 
 struct EditOptions {
   fs::path model, image, out;
   std::string instruction;
   std::uint64_t seed = 0;
   int threads = 0;
-  bool base = false;  ///< the frozen backbone alone, to compare
+  std::string device = "cpu";  ///< or "cuda"
+  bool base = false;           ///< the frozen backbone alone, to compare
 };
-int edit_image(const EditOptions& options);
+int edit_image(const EditOptions& options, Network& network);
 
 struct ReportOptions {
   fs::path model = "out/model", out = "out";

@@ -5,6 +5,7 @@
 #include <iostream>
 
 #include "edit/commands.hpp"
+#include "edit/network.hpp"
 #include "edit/numbers.hpp"
 #include "wu/core/error.hpp"
 #include "wu/core/version.hpp"
@@ -49,6 +50,15 @@ int main(int argc, char** argv) {
         ->capture_default_str();
   };
 
+  auto device = [](CLI::App* command, std::string& into) {
+    command->add_option("--device", into, "what computes: cpu, or cuda for the first GPU")
+        ->check(CLI::IsMember({"cpu", "cuda"}))
+        ->capture_default_str();
+  };
+  auto network = [](const auto& options) {
+    return options.device == "cuda" ? cuda_network(options.threads) : std::make_unique<Network>(options.threads);
+  };
+
   PretrainOptions pretrain_options;
   std::string path = "bridge";
   auto* pretrain_command =
@@ -88,6 +98,7 @@ int main(int argc, char** argv) {
   train_command->add_option("--seed", train_options.seed, "of everything random")->check(any_seed)->capture_default_str();
   train_command->add_flag("--resume", train_options.resume, "go on from the checkpoint in --model, with its settings");
   threads(train_command, train_options.threads);
+  device(train_command, train_options.device);
 
   EditOptions edit_options;
   auto* edit_command = app.add_subcommand("edit", "edit one picture of any size");
@@ -101,6 +112,7 @@ int main(int argc, char** argv) {
       ->capture_default_str();
   edit_command->add_flag("--base", edit_options.base, "without adapters: the frozen backbone alone");
   threads(edit_command, edit_options.threads);
+  device(edit_command, edit_options.device);
 
   ReportOptions report_options;
   auto* report_command =
@@ -135,8 +147,8 @@ int main(int argc, char** argv) {
   pretrain_options.path = path == "flow" ? Path::flow : Path::bridge;
   try {
     if (*pretrain_command) return pretrain(pretrain_options);
-    if (*train_command) return train(train_options);
-    if (*edit_command) return edit_image(edit_options);
+    if (*train_command) return train(train_options, *network(train_options));
+    if (*edit_command) return edit_image(edit_options, *network(edit_options));
     return report(report_options);
   } catch (const wu::Error& e) {
     std::cerr << "wu-edit: " << e.what() << "\n";

@@ -4,6 +4,7 @@
 
 #include <filesystem>
 #include <functional>
+#include <memory>
 #include <string>
 #include <string_view>
 
@@ -11,6 +12,7 @@
 #include "edit/model.hpp"
 #include "wu/core/buffer.hpp"
 #include "wu/cpu/context.hpp"
+#include "wu/train/training.hpp"
 
 namespace edit {
 
@@ -50,40 +52,60 @@ struct LossOptions {
   double floor = wu::diffusion::LogMeanSquared{}.floor;
 };
 
-/// The networks' memory for one thread of work: a device context and a workspace.
+/// How a picture is edited.
+struct SampleOptions {
+  Path path = Path::bridge;
+  Index steps = 1;
+  std::uint64_t seed = 0;
+  std::function<void(double)> progress{};  ///< called with the fraction done
+};
+
+/// The networks' memory for one thread of work: a device context and a workspace. This one works on the CPU; cuda_network()'s on a
+/// GPU. Weights, gradients and adapters lie in memory() of the network that they are given to.
 class Network {
  public:
-  explicit Network(int threads) : ctx({.threads = threads}) {}
+  using SampleOptions = edit::SampleOptions;
+  /// A run of training, and what computes a step's loss and gradients.
+  using Run = wu::train::Training<Memory, float>;
+  using Compute = std::function<double(const MemoryWeights::Frozen& values, const MemoryWeights::Values& gradients,
+                                       Index step, Index part)>;
 
-  /// Pre-training: the loss of the backbone alone, mean over tiles; pieces: (tiles, length). Adds to gradients.
+  explicit Network(int threads) : ctx({.threads = threads}) {}
+  virtual ~Network() = default;
+  Network(const Network&) = delete;
+  Network& operator=(const Network&) = delete;
+
+  /// Whose memory it works in; null: the host's.
+  virtual const wu::MemoryResource* memory() const { return nullptr; }
+
+  /// Pre-training, on the CPU: the loss of the backbone alone, mean over tiles; pieces: (tiles, length). Adds to gradients.
   double pretrain_loss(const FrozenWeights& weights, FrozenWeights& gradients, const Tiles& tiles,
                        std::span<const std::int32_t> pieces, const LossOptions& options);
 
   /// Training: the loss over all requests' tiles, each request with its own adapters, the backbone frozen. Adds to gradients.
   /// When it is not finite, `worst` says which request was the first.
-  double memory_loss(const FrozenWeights& frozen, const wu::Weights<Memory, float>::Frozen& memory,
-                     const MemoryWeights::Values& gradients, const std::vector<Request>& requests,
-                     const LossOptions& options, Index& worst);
+  virtual double memory_loss(const FrozenWeights& frozen, const MemoryWeights::Frozen& memory,
+                             const MemoryWeights::Values& gradients, const std::vector<Request>& requests,
+                             const LossOptions& options, Index& worst);
+  /// One optimiser step.
+  virtual wu::train::StepResult advance(Run& run, const wu::train::Options& rule, const Compute& compute);
 
   /// The adapters for requests (views and pieces only are read).
-  wu::Buffer<float> generate(const MemoryWeights& memory, const std::vector<Request>& requests);
+  virtual wu::Buffer<float> generate(const MemoryWeights& memory, const std::vector<Request>& requests);
 
-  struct SampleOptions {
-    Path path = Path::bridge;
-    Index steps = 1;
-    std::uint64_t seed = 0;
-    std::function<void(double)> progress{};  ///< called with the fraction done
-  };
   /// The picture edited in overlapping tiles. adapters: one request's tokens, empty for the frozen backbone alone. The
   /// instruction's pieces go to the backbone's own text encoder.
-  Image sample(const FrozenWeights& frozen, std::span<const float> adapters, std::span<const std::int32_t> pieces,
-               const Image& source, const SampleOptions& options);
+  virtual Image sample(const FrozenWeights& frozen, std::span<const float> adapters, std::span<const std::int32_t> pieces,
+                       const Image& source, const SampleOptions& options);
 
   std::size_t peak_bytes() const { return ws.peak_bytes(); }
 
-  wu::cpu::Context ctx;
+  wu::cpu::Context ctx;  ///< of the CPU, which makes the batches of any device
   wu::Workspace ws;
 };
+
+/// The networks on the first GPU. Throws wu::Error where there is none, or where wu-edit was built without CUDA.
+std::unique_ptr<Network> cuda_network(int threads);
 
 /// FNV-1a over the weights' bytes: a frozen backbone's must be the same before and after training.
 std::uint64_t hash(const FrozenWeights& weights);

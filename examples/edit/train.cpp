@@ -57,7 +57,7 @@ std::string joined(const std::vector<double>& numbers) {
 
 }  // namespace
 
-int train(const TrainOptions& options) {
+int train(const TrainOptions& options, Network& network) {
   catch_interrupts();
   FrozenWeights frozen;
   const Facts backbone = load_weights(options.backbone, frozen);
@@ -65,8 +65,8 @@ int train(const TrainOptions& options) {
   const Path path = backbone.contains("path") && backbone.at("path") == "flow" ? Path::flow : Path::bridge;
   const fs::path checkpoint = options.model / "training.safetensors";
 
-  Network network(options.threads);
-  wu::train::Training<Memory, float> run;
+  const FrozenWeights frozen_there = frozen.in(network.memory());
+  Network::Run run;
   TrainOptions settings = options;
   double seconds_before = 0, smooth = 0;
   std::vector<double> curve;
@@ -89,6 +89,7 @@ int train(const TrainOptions& options) {
       throw wu::FileError(
           wu::message(checkpoint.string(), ": was trained on another backbone than ", options.backbone.string()));
   } else initialise(run.weights(), options.seed);
+  run = run.in(network.memory());
 
   const Photographs pictures = load_photographs(options.photos, options.held_out, settings.seed);
   if (pictures.training.empty()) throw wu::Error("there is nothing to train on: --held-out was given without --photos");
@@ -104,7 +105,7 @@ int train(const TrainOptions& options) {
   rule.schedule.peak = settings.rate;
   rule.schedule.steps = settings.steps;
   auto step = [&] {
-    return run.advance(network.ctx, rule, [&](const auto& values, const auto& gradients, Index at, Index) {
+    return network.advance(run, rule, [&](const auto& values, const auto& gradients, Index at, Index) {
       std::vector<Request> requests(static_cast<std::size_t>(settings.requests));
       network.ctx.split(settings.requests, 1 << 20, [&](int, Index begin, Index end) {
         for (Index k = begin; k < end; ++k) {
@@ -117,7 +118,7 @@ int train(const TrainOptions& options) {
       for (double& v : t)
         v = path == Path::bridge ? wu::diffusion::SamplerTimes{1}(random) : wu::diffusion::LogitNormalTimes{}(random);
       Index worst = -1;
-      const double loss = network.memory_loss(frozen, values, gradients, requests,
+      const double loss = network.memory_loss(frozen_there, values, gradients, requests,
                                               {.path = path,
                                                .t = t,
                                                .noise_seed = settings.seed + static_cast<std::uint64_t>(at),
@@ -133,7 +134,7 @@ int train(const TrainOptions& options) {
   // Without a number of steps: measure some, which do not count, and take as many as fit.
   if (settings.steps == 0) {
     const Progress clock("");
-    wu::train::Training<Memory, float> start;
+    Network::Run start;
     rule.schedule.steps = calibration_steps;
     double warm = 0;
     for (Index k = 0; k < calibration_steps; ++k) {
@@ -142,8 +143,8 @@ int train(const TrainOptions& options) {
     }
     const double each = (clock.seconds() - warm) / static_cast<double>(calibration_steps - warm_steps);
     settings.steps = std::max<Index>(20, static_cast<Index>((settings.minutes * 60 - clock.seconds()) / each));
-    run = std::move(start);
-    initialise(run.weights(), options.seed);
+    initialise(start.weights(), options.seed);
+    run = start.in(network.memory());
     rule.schedule.steps = settings.steps;
   }
   rule.schedule.warmup = std::min<Index>(40, settings.steps / 5 + 1);
@@ -168,7 +169,8 @@ int train(const TrainOptions& options) {
   auto save = [&] {
     Facts so_far = facts();
     so_far["losses"] = joined(curve);
-    save_checkpoint(checkpoint, run, so_far);
+    auto here = run.in(nullptr);
+    save_checkpoint(checkpoint, here, so_far);
   };
   const Index first = run.step;
   std::string stopped;
@@ -200,7 +202,7 @@ int train(const TrainOptions& options) {
     progress.end_line();
     return stopped_early(stopped, run.step, settings.steps, checkpoint);
   }
-  if (hash(frozen) != backbone_hash)
+  if (hash(frozen_there.in(nullptr)) != backbone_hash)
     throw wu::Error("the frozen backbone was changed by training; this is a defect of the program");
   Facts done = facts();
   std::vector<double> means;
@@ -212,7 +214,8 @@ int train(const TrainOptions& options) {
   }
   done["loss curve"] = joined(means);
   try {
-    save_weights(options.model / "generator.safetensors", run.weights(), done);
+    auto weights = run.weights().in(nullptr);
+    save_weights(options.model / "generator.safetensors", weights, done);
     save_weights(options.model / "backbone.safetensors", frozen, backbone);
   } catch (const wu::FileError&) {
     try {

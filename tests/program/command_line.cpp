@@ -1,6 +1,8 @@
 // What is typed wrongly is said before anything is read: exit code 2. Help is no error.
 #include <boost/test/unit_test.hpp>
 
+#include <algorithm>
+
 #include "program.hpp"
 #include "wu/core/version.hpp"
 
@@ -44,6 +46,18 @@ BOOST_AUTO_TEST_CASE(a_number_that_makes_no_sense_is_refused) {
   check_refused(train("--threads", "-1"), {"--threads", "-1"}, 2);
   check_refused(wu_edit({"report", "--side", "63"}), {"--side", "63", "64"}, 2);
   check_refused(wu_edit({"pretrain", "--path", "river"}), {"--path", "river", "bridge"}, 2);
+}
+
+BOOST_AUTO_TEST_CASE(a_device_is_cpu_or_cuda) {
+  check_refused(wu_edit({"train", "--photos", "/dev/null/none", "--device", "gpu"}), {"--device", "gpu", "cpu", "cuda"}, 2);
+  check_refused(wu_edit({"pretrain", "--device", "cuda"}), {"--device"}, 2);
+  check_refused(wu_edit({"train", "--photos", "/dev/null/none", "--device", "cpu"}), {"/dev/null/none"}, 1);
+  // Where there is a GPU it goes on as on the processor; elsewhere it says what is missing.
+  const Ended ended = wu_edit({"train", "--photos", "/dev/null/none", "--device", "cuda"});
+  BOOST_TEST(ended.code == 1);
+  BOOST_TEST((ended.err.find("/dev/null/none") != std::string::npos || ended.err.find("cuda") != std::string::npos),
+             ended.err);
+  BOOST_TEST(std::ranges::count(ended.err, '\n') == 1, ended.err);
 }
 
 BOOST_AUTO_TEST_SUITE_END()
