@@ -45,6 +45,11 @@ if ! device=$(about name) || [[ ! $device ]]; then
   exit 77
 fi
 
+if ! command -v python3 >/dev/null; then echo "gpu-check.sh: expected python3, which writes the report, found none" >&2; exit 1; fi
+if [[ $boost && ! -f $boost/boost/test/included/unit_test.hpp ]]; then
+  echo "gpu-check.sh: --boost: expected $boost/boost/test/included/unit_test.hpp, found no such file" >&2
+  exit 2
+fi
 end=$((SECONDS + 530))
 root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 mkdir -p "$out"
@@ -76,7 +81,8 @@ nvcc=${CUDACXX:-$(command -v nvcc || true)}
 if [[ ! $nvcc && -x /usr/local/cuda/bin/nvcc ]]; then nvcc=/usr/local/cuda/bin/nvcc; fi
 if [[ ! $nvcc ]]; then echo "gpu-check.sh: expected nvcc on the PATH, in CUDACXX or in /usr/local/cuda/bin, found none" >&2; exit 1; fi
 export CUDACXX=$nvcc
-capability=$(about compute_cap | tr -d '. ')
+capability=$(about compute_cap | tr -d '. ' || true)
+[[ $capability =~ ^[0-9]+$ ]] || capability=''  # a driver that does not know the question: the default
 generator=()
 if command -v ninja >/dev/null; then generator=(-G Ninja); fi
 configure() {
@@ -108,7 +114,8 @@ if wanted parity; then
 fi
 
 # ---- sanitize ------------------------------------------------------------------------------------------------------------
-# sanitize TOOL SECONDS WHAT COMMAND...: one line of sanitize.tsv.
+# sanitize TOOL SECONDS WHAT [OPTION...] COMMAND...: one line of sanitize.tsv.
+# run_body is the one kernel of wu; what cuBLASLt does with shared memory is not its concern.
 sanitize() {
   local start=$SECONDS status=0 log="$out/sanitize-$1-${3//[^a-z]/-}.log"
   limited "$2" "$sanitizer" --tool "$1" --error-exitcode 86 "${@:4}" >"$log" 2>&1 || status=$?
@@ -121,8 +128,9 @@ if wanted sanitize; then
   sanitizer=$(command -v compute-sanitizer || echo "$(dirname "$nvcc")/compute-sanitizer")
   : >"$out/sanitize.tsv"
   if [[ -x $sanitizer ]]; then
-    sanitize memcheck 75 'the tests' "$tests"
-    sanitize racecheck 75 'tests with shared memory' "$tests" --run_test='attention*,*norms,linear_layers,optimiser_steps'
+    sanitize memcheck 75 'the tests' "$tests" --color_output=no
+    sanitize racecheck 75 'tests with shared memory' --kernel-name kns=run_body "$tests" --color_output=no \
+      --run_test='attention*,*norms,linear_layers,optimiser_steps'
     sanitize memcheck 45 'the benchmarks, tiny' "$bench" --tiny --all
   else
     outcome 127 "sanitize: no compute-sanitizer on the PATH or beside $nvcc"

@@ -114,6 +114,9 @@ class Comparison:
         if self.options.keep and self.file.exists():
             self.results = json.loads(self.file.read_text(encoding="utf-8"))
         listed = self.wu.ask("list")
+        if self.results.get("device", listed["device"]) != listed["device"]:
+            sys.exit(f"compare.py: {self.file}: expected a run on {listed['device']} to go on with, found one on "
+                     f"{self.results['device']}")
         works = [work for work in listed["works"] if self.options.only in work["name"] or work["name"].startswith("product/")]
         self.results |= {"device": listed["device"], "tiny": self.options.tiny, "whole": self.options.whole,
                          "pytorch": self.torch.ask("version") if self.torch else None}

@@ -101,16 +101,19 @@ class Attention(Work):
             with backend(mode):
                 return F.scaled_dot_product_attention(*(part.transpose(1, 2) for part in leaves))
 
-        modes = ["eager", "cudnn"] if leaves[0].is_cuda else ["eager"]
-        self.run = {}
-        for mode in modes:
-            if not self.backward:
-                self.run[mode] = lambda mode=mode: forward(mode)
-                continue
-            with contextlib.suppress(RuntimeError):  # where cuDNN has no such kernel
-                out = forward(mode)
+        def add(mode):
+            out = forward(mode)
+            if self.backward:
                 self.out = out.detach()
-                self.run[mode] = lambda out=out: torch.autograd.grad(out, leaves, dout, retain_graph=True)
+                self.run[mode] = lambda: torch.autograd.grad(out, leaves, dout, retain_graph=True)
+            else:
+                self.run[mode] = lambda: forward(mode)
+
+        self.run = {}
+        add("eager")
+        if leaves[0].is_cuda:
+            with contextlib.suppress(RuntimeError):  # where cuDNN has no such kernel
+                add("cudnn")
 
     def step(self, mode):
         if self.backward:
