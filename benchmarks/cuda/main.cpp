@@ -5,7 +5,8 @@
 //     open WORK        weights and inputs are made; what was open before is gone
 //     save FOLDER      what the step is given and, after it, what it has computed: given.safetensors, computed.safetensors
 //     run SECONDS      the seconds of a step, several times, as often as fits, at least once, after one that is not counted
-//     memory           bytes of the device that the open work takes after two steps, and how many of them are its weights
+//     memory           bytes of the device that the open work takes after two steps, and how many of them are its weights; of a
+//                      work that computes another one's result less exactly, how far it was off
 //     wu-bench-cuda [--tiny] --all  opens every work once and says whether all that it computed is finite
 #include <algorithm>
 #include <chrono>
@@ -98,7 +99,9 @@ void memory(Open& open) {
   steps(open.setup, 2);
   const std::size_t free = cuda::memory_use(0).free;
   std::cout << "{\"used\": " << open.free_before - std::min(open.free_before, free)
-            << ", \"weights\": " << open.setup.weight_bytes << "}";
+            << ", \"weights\": " << open.setup.weight_bytes;
+  if (open.setup.error) std::cout << ", \"error\": " << open.setup.error();
+  std::cout << "}";
 }
 
 void answer(cuda::Context& ctx, const std::vector<Work>& works, std::optional<Open>& now, const std::string& line) {

@@ -34,11 +34,17 @@ struct Normal {
 class Setup {
  public:
   explicit Setup(cuda::Context& context) : ctx(context), ws(0, context.memory()) {}
+  ~Setup() {
+    while (!owned_.empty()) owned_.pop_back();  // what was made later may point to what was made before
+  }
+  Setup(const Setup&) = delete;
+  Setup& operator=(const Setup&) = delete;
 
   cuda::Context& ctx;
   Workspace ws;
-  std::function<void()> step;  ///< what is timed; it takes from ws and gives back, and need not wait for the device
-  int checked_steps = 1;       ///< after so many steps what is computed is compared with the other side's
+  std::function<void()> step;     ///< what is timed; it takes from ws and gives back, and need not wait for the device
+  int checked_steps = 1;          ///< after so many steps what is computed is compared with the other side's
+  std::function<double()> error;  ///< of a work that computes another one's result less exactly: how far it was off
   std::size_t weight_bytes = 0;
   using Download = std::function<io::TensorToSave()>;
   std::vector<Download> given, computed;  ///< weights and inputs; outputs and gradients
@@ -159,6 +165,17 @@ struct Work {
   double operations;
   std::function<void(Setup&)> set_up;  ///< makes weights and inputs, and gives the step
 };
+
+/// The root of the mean square of the differences, relative to that of what was expected.
+template <class T>
+double relative_difference(const std::vector<T>& found, const std::vector<T>& expected) {
+  double difference = 0, all = 0;
+  for (std::size_t k = 0; k < expected.size(); ++k) {
+    const double a = static_cast<double>(found[k]), b = static_cast<double>(expected[k]);
+    difference += (a - b) * (a - b), all += b * b;
+  }
+  return std::sqrt(difference / all);
+}
 
 /// "F32" or "BF16".
 template <class T>
