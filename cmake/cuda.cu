@@ -13,6 +13,9 @@
 #include "wu/core/error.hpp"
 #include "wu/cuda/instances.hpp"
 #include "wu/cuda/runtime.hpp"
+#ifdef WU_CUDNN
+#include "cudnn_attention.hpp"
+#endif
 
 namespace wu::cuda {
 
@@ -189,10 +192,21 @@ struct Stream {
   cublasLtHandle_t products = nullptr;
   void* workspace = nullptr;
   std::map<Shape, Prepared> prepared;
+#ifdef WU_CUDNN
+  cudnnHandle_t attention = nullptr;
+  std::map<std::array<Index, 23>, cudnn::Plan> plans;
+  std::vector<void*> attention_workspaces;  ///< the last one is used; a Recording may use those before it
+  std::int64_t attention_bytes = 0;
+#endif
 
   ~Stream() {
     prepared.clear();
     if (stream) (void)cudaStreamSynchronize(stream);
+#ifdef WU_CUDNN
+    plans.clear();
+    if (attention) (void)cudnnDestroy(attention);
+    for (void* const memory : attention_workspaces) (void)cudaFree(memory);
+#endif
     (void)cudaFree(workspace);
     if (products) (void)cublasLtDestroy(products);
     if (stream) (void)cudaStreamDestroy(stream);
@@ -410,6 +424,49 @@ void multiply(Stream& stream, const Product& p) {
   else if (p.result == Scalar::f64) add_bias<double>(stream, p);
   else add_bias<bfloat16>(stream, p);
 }
+
+#ifdef WU_CUDNN
+namespace {
+std::array<Index, 23> numbers_of(const FusedAttention& a) {
+  std::array<Index, 23> all{a.groups, a.heads, a.queries, a.keys, a.width};
+  std::size_t at = 5;
+  for (const AttentionOperand* const operand : {&a.q, &a.k, &a.v, &a.out, &a.dout, &a.dq, &a.dk, &a.dv})
+    all[at] = operand->group, all[at + 1] = operand->row, at += 2;
+  all[at] = a.backward();
+  return all;
+}
+}  // namespace
+
+bool attend(Stream& stream, const FusedAttention& a) {
+  const cudaStream_t on = current(stream);
+  if (!stream.attention) {
+    if (cudnnCreate(&stream.attention) != CUDNN_STATUS_SUCCESS) {
+      stream.attention = nullptr;
+      return false;
+    }
+    if (cudnnSetStream(stream.attention, on) != CUDNN_STATUS_SUCCESS) fail(message("cudnnSetStream"), "refused");
+  }
+  const auto numbers = numbers_of(a);
+  auto found = stream.plans.find(numbers);
+  if (found == stream.plans.end()) found = stream.plans.emplace(numbers, cudnn::Plan(stream.attention, a)).first;
+  const cudnn::Plan& plan = found->second;
+  if (!plan) return false;
+  if (plan.workspace() > stream.attention_bytes) {
+    stream.attention_workspaces.push_back(device_memory(stream.device).take(static_cast<std::size_t>(plan.workspace())));
+    stream.attention_bytes = plan.workspace();
+  }
+  try {
+    plan.run(stream.attention, a, stream.attention_workspaces.empty() ? nullptr : stream.attention_workspaces.back());
+  } catch (const cudnn::Refused& refused) {
+    fail(message(refused.call, " of attention, ", a.groups, " groups of ", a.queries, " queries and ", a.keys, " keys, ",
+                 a.heads, " heads of ", a.width),
+         cudnnGetErrorString(refused.status));
+  }
+  return true;
+}
+#else
+bool attend(Stream&, const FusedAttention&) { return false; }
+#endif
 
 template <class Body>
 void launch(Stream& stream, const Body& body, Launch how) {

@@ -3,6 +3,7 @@
 // without a GPU.
 #include <algorithm>
 #include <atomic>
+#include <cmath>
 #include <cstring>
 #include <memory>
 #include <new>
@@ -136,6 +137,65 @@ void multiply(Stream& stream, const Product& p) {
   else
     throw Error(
         "cuda: expected a product of bfloat16 into bfloat16 or float, of FP8 into bfloat16, or within float or double");
+}
+
+namespace {
+bfloat16* row_of(const AttentionOperand& operand, Index group, Index i, Index head, Index width) {
+  return static_cast<bfloat16*>(operand.data) + group * operand.group + i * operand.row + head * width;
+}
+
+/// One head of one group, by the formulas in ops/attention.hpp.
+void attend_head(const FusedAttention& a, Index group, Index head) {
+  const auto dot = [&](const bfloat16* x, const bfloat16* y) {
+    float sum = 0;
+    for (Index c = 0; c < a.width; ++c) sum += static_cast<float>(x[c]) * static_cast<float>(y[c]);
+    return sum;
+  };
+  const auto at = [&](const AttentionOperand& operand, Index i) { return row_of(operand, group, i, head, a.width); };
+  const std::size_t width = static_cast<std::size_t>(a.width);
+  std::vector<float> p(static_cast<std::size_t>(a.keys)), dk(width * p.size()), dv(width * p.size());
+  for (Index i = 0; i < a.queries; ++i) {
+    float& lse = a.lse[(group * a.heads + head) * a.queries + i];
+    float largest = -INFINITY, total = 0;
+    for (Index j = 0; j < a.keys; ++j)
+      largest =
+          std::max(largest, p[static_cast<std::size_t>(j)] = dot(at(a.q, i), at(a.k, j)) * static_cast<float>(a.scale));
+    if (!a.backward()) {
+      for (const float score : p) total += std::exp(score - largest);
+      lse = largest + std::log(total);
+    }
+    std::vector<float> sum(width);  // of out, or of dq
+    const float delta = a.backward() ? dot(at(a.dout, i), at(a.out, i)) : 0;
+    for (std::size_t j = 0; j < p.size(); ++j) {
+      const float share = std::exp(p[j] - lse);
+      const bfloat16 *const key = at(a.k, static_cast<Index>(j)), *const value = at(a.v, static_cast<Index>(j));
+      const float ds = a.backward() ? share * (dot(at(a.dout, i), value) - delta) * static_cast<float>(a.scale) : 0;
+      for (std::size_t c = 0; c < width; ++c) {
+        if (!a.backward()) {
+          sum[c] += share * static_cast<float>(value[c]);
+          continue;
+        }
+        sum[c] += ds * static_cast<float>(key[c]);
+        dk[j * width + c] += ds * static_cast<float>(at(a.q, i)[c]);
+        dv[j * width + c] += share * static_cast<float>(at(a.dout, i)[c]);
+      }
+    }
+    for (std::size_t c = 0; c < width; ++c) at(a.backward() ? a.dq : a.out, i)[c] = bfloat16(sum[c]);
+  }
+  for (std::size_t j = 0; a.backward() && j < p.size(); ++j)
+    for (std::size_t c = 0; c < width; ++c) {
+      at(a.dk, static_cast<Index>(j))[c] = bfloat16(dk[j * width + c]);
+      at(a.dv, static_cast<Index>(j))[c] = bfloat16(dv[j * width + c]);
+    }
+}
+}  // namespace
+
+bool attend(Stream& stream, const FusedAttention& a) {
+  stream.run([a] {
+    for (Index group = 0; group < a.groups; ++group)
+      for (Index head = 0; head < a.heads; ++head) attend_head(a, group, head);
+  });
+  return true;
 }
 
 Graph* record(Stream& stream, const std::function<void()>& work) {

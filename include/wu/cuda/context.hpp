@@ -42,9 +42,10 @@ inline bool available() noexcept { return device_count() > 0; }
 
 /// How a Context is made.
 struct Options {
-  int device = 0;  ///< which GPU
-  bool tf32 =
-      false;  ///< products of float32 may round their operands to 10 bits of mantissa, and are then several times as fast
+  int device = 0;      ///< which GPU
+  bool cudnn = false;  ///< attention in bfloat16 goes to cuDNN, where wu::cuda was built with it and it takes the sizes
+  /// Products of float32 may round their operands to 10 bits of mantissa, and are then several times as fast.
+  bool tf32 = false;
 };
 
 /// A matrix of (rows, width) in FP8: codes, and what those of each row are multiplied by.
@@ -61,9 +62,17 @@ class Context : public device {
   /// Throws Error, in one sentence, where there is no such device.
   explicit Context(Options options = {})
       : number_(options.device),
+        cudnn_(options.cudnn),
         about_(describe_device(options.device)),
         stream_(runtime::open(options.device, options.tf32)) {}
 
+  /// Whether attention may go to cuDNN.
+  bool cudnn() const { return cudnn_; }
+  ///@{
+  /// Which kernel the last attention ran on: "cuDNN", "tensor cores" or "plain"; "none" before the first.
+  const char* attention() const { return attention_; }
+  void attention(const char* kernel) { attention_ = kernel; }
+  ///@}
   /// What it runs on.
   const Device& about() const { return about_; }
   /// The GPU's memory.
@@ -119,6 +128,8 @@ class Context : public device {
   };
 
   int number_;
+  bool cudnn_;
+  const char* attention_ = "none";
   Device about_;
   std::unique_ptr<Stream, Close> stream_;
   Buffer<std::byte> scratch_;

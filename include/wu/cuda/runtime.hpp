@@ -8,6 +8,7 @@
 
 #include "wu/core/memory.hpp"
 #include "wu/cuda/block.hpp"
+#include "wu/cuda/fused_attention.hpp"
 #include "wu/cuda/product.hpp"
 
 namespace wu::cuda {
@@ -57,6 +58,8 @@ void copy(Stream&, void* to, const void* from, std::size_t bytes);
 void download(Stream&, void* to, const void* from, std::size_t bytes);
 void synchronise(Stream&);
 void multiply(Stream&, const Product&);
+/// By cuDNN. False where this build or machine has none, or it does not take these sizes; nothing is done then.
+bool attend(Stream&, const FusedAttention&);
 /// What work() puts on the stream, which is not done then. It may not wait, download or take memory of the device.
 Graph* record(Stream&, const std::function<void()>& work);
 void replay(Stream&, Graph&);

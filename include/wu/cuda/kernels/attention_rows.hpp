@@ -55,4 +55,22 @@ struct AttentionDelta {
   }
 };
 
+/// Between lse (rows of q, heads) and the same numbers as a library has them, (groups, heads, queries).
+struct MoveLse {
+  Strided<float> lse;
+  float* of_library;
+  Groups s;
+  Index groups;
+  bool from_library;
+  WU_BODY Index count() const { return groups * s.heads * s.queries; }
+  WU_BODY void operator()(Block block) const {
+    block.share_out(count(), [&](Index k) {
+      const Index i = k % s.queries, head = k / s.queries % s.heads, group = k / s.queries / s.heads;
+      float& of_row = lse(s.query_group(group) + s.query(i), head);
+      if (from_library) of_row = of_library[k];
+      else of_library[k] = of_row;
+    });
+  }
+};
+
 }  // namespace wu::cuda::kernel
