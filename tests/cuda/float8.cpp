@@ -238,6 +238,28 @@ BOOST_AUTO_TEST_CASE(linear_layers_in_float8) {
   layer_in_float8<272, 16>(131);
 }
 
+BOOST_AUTO_TEST_CASE(joint_layers_round_their_input_once) {
+  using L = Layer<48, 32>;
+  const L layer{5};
+  auto other = layer.w;
+  std::ranges::reverse(other);
+  const Buffer<bfloat16> other_there = there(other);
+  const std::array<L::Parameters, 2> layers{
+      {layer.parameters(), {View<const bfloat16, 32, 48>(other_there.data()), View<const bfloat16, 32>()}}};
+  const cuda::Float8Weights float8(test::gpu(), layers);
+  BOOST_CHECK_EQUAL(float8.layers(), 2);
+  test::On on(test::gpu());
+  const auto y = [&](const char* name) { return View<bfloat16, dyn, 32>(on.output<bfloat16>(name, 5 * 32), 5); };
+  const std::array<View<bfloat16, dyn, 32>, 2> joint{y("joint 0"), y("joint 1")};
+  joint_linear_forward(on.ctx, joint, layer.input(), layers);
+  linear_forward(on.ctx, y("alone 0"), layer.input(), layers[0].weight, layers[0].bias);
+  linear_forward(on.ctx, y("alone 1"), layer.input(), layers[1].weight, layers[1].bias);
+  auto found = on.results();
+  BOOST_CHECK(found.at("joint 0") == found.at("alone 0"));
+  BOOST_CHECK(found.at("joint 1") == found.at("alone 1"));
+  BOOST_CHECK(found.at("joint 0") != found.at("joint 1"));
+}
+
 BOOST_AUTO_TEST_CASE(layers_that_add_to_their_result_stay_in_bfloat16) {
   using L = Layer<16, 32>;
   const L layer{5};
