@@ -6,9 +6,10 @@ using wu::Index, wu::View, wu::dyn, wu::test::check;
 }
 
 BOOST_AUTO_TEST_CASE(mean_squared_errors) {
-  for (const auto [samples, values] : {std::array<Index, 2>{3, 35}, {131, 7}, {2, 20011}})
-    check([=](auto zero, auto& on) {
+  for (const std::array<Index, 2> size : {std::array<Index, 2>{3, 35}, {131, 7}, {2, 20011}})
+    check([size](auto zero, auto& on) {
       using T = decltype(zero);
+      const Index samples = size[0], values = size[1];
       const Index n = samples * values;
       const View<const T, dyn> p(on.template input<T>("prediction", n), n), t(on.template input<T>("target", n), n);
       std::vector<double> errors(static_cast<std::size_t>(samples), std::nan(""));
