@@ -18,6 +18,7 @@ struct FusedAttention {
   AttentionOperand q, k, v, out;
   float* lse = nullptr;  ///< (groups, heads, queries)
   AttentionOperand dout, dq, dk, dv;
+  /// Whether gradients are wanted.
   bool backward() const { return dq.data != nullptr; }
 };
 
