@@ -2,7 +2,7 @@
 // Compiled by nvcc the threads are real; compiled by any other compiler they are loops, so that a body's indexing and arithmetic
 // can be tested on a machine without a GPU. A body is a struct of plain values with
 //     WU_BODY void operator()(Block block) const
-// and is run by wu/cuda/launch.hpp.
+// and is run by wu/cuda/context.hpp's run() and run_blocks().
 #pragma once
 
 #include <cmath>

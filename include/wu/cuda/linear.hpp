@@ -24,51 +24,40 @@ inline Float8Rows to_float8(Context& ctx, const bfloat16* x, Index rows, Index I
   return made;
 }
 
-/// y (rows, Out) = x W^T + b + residual in FP8
-inline void linear(Context& ctx, bfloat16* y, const bfloat16* residual, const Float8Rows& x, const Float8Rows& W,
-                   const bfloat16* b) {
-  runtime::multiply(ctx.stream(), {.m = x.rows,
-                                   .n = W.rows,
-                                   .k = x.width,
-                                   .a = x.codes,
-                                   .b = W.codes,
-                                   .transposed_b = true,
-                                   .row_a = x.width,
-                                   .row_b = x.width,
-                                   .row_c = W.rows,
-                                   .c = y,
-                                   .added = residual,
-                                   .bias = b,
-                                   .beta = residual ? 1.0 : 0.0,
-                                   .operands = Scalar::f8,
-                                   .result = Scalar::bf16,
-                                   .scales_a = x.scales,
-                                   .scales_b = W.scales,
-                                   .fast_sums = W.fast_sums});
+/// y (rows, Out) = x (rows, In) W^T + b + residual
+template <class T>
+Product linear_product(T* y, const T* residual, const T* x, const T* W, const T* b, Index rows, Index In, Index Out) {
+  return {.m = rows,
+          .n = Out,
+          .k = In,
+          .a = x,
+          .b = W,
+          .transposed_b = true,
+          .row_a = In,
+          .row_b = In,
+          .row_c = Out,
+          .c = y,
+          .added = residual,
+          .bias = b,
+          .beta = residual ? 1.0 : 0.0,
+          .operands = scalar_of<T>,
+          .result = scalar_of<T>};
+}
+/// The same of operands in FP8.
+inline Product in_float8(Product p, const Float8Rows& x, const Float8Rows& W) {
+  p.a = x.codes, p.b = W.codes, p.operands = Scalar::f8;
+  p.scales_a = x.scales, p.scales_b = W.scales, p.fast_sums = W.fast_sums;
+  return p;
 }
 
-/// y (rows, Out) = x (rows, In) W^T + b + residual
 template <class T>
 void linear(Context& ctx, T* y, const T* residual, const T* x, const T* W, const T* b, Index rows, Index In, Index Out) {
   if (rows == 0 || Out == 0) return;
+  Product p = linear_product(y, residual, x, W, b, rows, In, Out);
   if constexpr (std::is_same_v<T, bfloat16>)
     if (const Float8Rows* const codes = residual == y ? nullptr : ctx.float8_of(W, Out, In))
-      return linear(ctx, y, residual, to_float8(ctx, x, rows, In), *codes, b);
-  runtime::multiply(ctx.stream(), {.m = rows,
-                                   .n = Out,
-                                   .k = In,
-                                   .a = x,
-                                   .b = W,
-                                   .transposed_b = true,
-                                   .row_a = In,
-                                   .row_b = In,
-                                   .row_c = Out,
-                                   .c = y,
-                                   .added = residual,
-                                   .bias = b,
-                                   .beta = residual ? 1.0 : 0.0,
-                                   .operands = scalar_of<T>,
-                                   .result = scalar_of<T>});
+      p = in_float8(p, to_float8(ctx, x, rows, In), *codes);
+  runtime::multiply(ctx.stream(), p);
 }
 
 /// dx (rows, In) = or += dy (rows, Out) W
@@ -159,8 +148,13 @@ void joint_linear_forward(Context& ctx, const std::array<Y, N>& y, auto x, const
     if (x.rows() > 0 && std::all_of(layers.begin(), layers.end(), codes_of)) {
       for (const Y& result : y) check_rows("linear", x, result);
       const Float8Rows once = detail::to_float8(ctx, x.data, x.rows(), x.width);
-      for (std::size_t i = 0; i < N; ++i)
-        detail::linear(ctx, y[i].data, nullptr, once, *codes_of(layers[i]), layers[i].bias.data);
+      for (std::size_t i = 0; i < N; ++i) {
+        const bfloat16* const no_residual = nullptr;
+        const Layer& layer = layers[i];
+        const Product p = detail::linear_product<bfloat16>(y[i].data, no_residual, x.data, layer.weight.data,
+                                                           layer.bias.data, x.rows(), x.width, Y::width);
+        runtime::multiply(ctx.stream(), detail::in_float8(p, once, *codes_of(layer)));
+      }
       return;
     }
   }

@@ -2,7 +2,6 @@
 #pragma once
 
 #include <algorithm>
-#include <vector>
 
 #include "wu/cuda/context.hpp"
 #include "wu/cuda/factors.hpp"

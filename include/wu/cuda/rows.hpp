@@ -1,11 +1,12 @@
 // Moving, repeating and adding up rows on the GPU, by cuda/kernels/rows.hpp.
 #pragma once
 
-#include <algorithm>
 #include <cstdint>
+#include <functional>
 #include <span>
 
 #include "wu/cuda/context.hpp"
+#include "wu/cuda/factors.hpp"
 #include "wu/cuda/kernels/rows.hpp"
 #include "wu/ops/elementwise.hpp"
 #include "wu/ops/embedding.hpp"
@@ -110,15 +111,8 @@ void grid_sum_backward(Context& ctx, auto dinner /* += */, auto douter /* += */,
 }
 
 namespace detail {
-/// Calls f(ids, first) for the ids, as many at a time as one launch takes.
 void each_ids(std::span<const std::int32_t> ids, auto&& f) {
-  for (std::size_t first = 0; first < ids.size(); first += kernel::Ids::most) {
-    const auto some = ids.subspan(first, std::min<std::size_t>(kernel::Ids::most, ids.size() - first));
-    kernel::Ids now;
-    now.count = static_cast<int>(some.size());
-    std::copy(some.begin(), some.end(), now.of);
-    f(now, static_cast<Index>(first));
-  }
+  each_factors<std::int32_t, kernel::Ids::most>(ids, std::identity(), f);
 }
 }  // namespace detail
 

@@ -1,7 +1,7 @@
 // Depthwise convolution; formula in ops/depthwise.hpp. Every result is gathered by one thread.
 #pragma once
 
-#include "wu/cuda/block.hpp"
+#include "wu/cuda/kernels/pixel.hpp"
 
 namespace wu::cuda::kernel {
 
@@ -33,7 +33,8 @@ struct DepthwiseForward {
   WU_BODY void operator()(Block block) const {
     using Sum = accumulator_t<T>;
     block.share_out(count, [&](Index k) {
-      const Index c = k % s.C, w = k / s.C % s.width, line = k / s.C / s.width, h = line % s.height, top = line - h;
+      const auto [c, w, line] = Pixel(k, s.width, s.C);
+      const Index h = line % s.height, top = line - h;
       Sum sum = 0;
       for (Index i = 0; i < s.K; ++i) {
         const T* const row = x + (top + Convolution::read(h, i, s.K, s.height)) * s.width * s.C + c;
@@ -56,8 +57,8 @@ struct DepthwiseBackward {
   WU_BODY void operator()(Block block) const {
     using Sum = accumulator_t<T>;
     block.share_out(count, [&](Index k) {
-      const Index c = k % s.C, w = k / s.C % s.width, line = k / s.C / s.width, h = line % s.height, top = line - h,
-                  reach = s.K / 2;
+      const auto [c, w, line] = Pixel(k, s.width, s.C);
+      const Index h = line % s.height, top = line - h, reach = s.K / 2;
       Sum sum = 0;
       for (Index oh = h < reach ? 0 : h - reach; oh <= h + reach && oh < s.height; ++oh)
         for (Index ow = w < reach ? 0 : w - reach; ow <= w + reach && ow < s.width; ++ow) {

@@ -1,7 +1,7 @@
 // Between a picture and its coarse grid; formulas in ops/resample.hpp. Every result is gathered by one thread.
 #pragma once
 
-#include "wu/cuda/block.hpp"
+#include "wu/cuda/kernels/pixel.hpp"
 
 namespace wu::cuda::kernel {
 
@@ -35,7 +35,7 @@ struct Pool {
   WU_BODY void operator()(Block block) const {
     using Sum = accumulator_t<T>;
     block.share_out(count, [&](Index k) {
-      const Index c = k % s.C, w = k / s.C % s.width, line = k / s.C / s.width;
+      const auto [c, w, line] = Pixel(k, s.width, s.C);
       const T* const corner = fine + (line * s.F * s.width + w) * s.F * s.C + c;
       Sum sum = 0;
       for (Index i = 0; i < s.F; ++i)
@@ -55,7 +55,7 @@ struct Spread {
   WU_BODY void operator()(Block block) const {
     using Sum = accumulator_t<T>;
     block.share_out(count, [&](Index k) {
-      const Index c = k % s.C, w = k / s.C % (s.width * s.F), line = k / s.C / (s.width * s.F);
+      const auto [c, w, line] = Pixel(k, s.width * s.F, s.C);
       fine[k] =
           static_cast<T>(static_cast<Sum>(coarse[(line / s.F * s.width + w / s.F) * s.C + c]) / static_cast<Sum>(s.F * s.F));
     });
@@ -72,7 +72,8 @@ struct Upsample {
   WU_BODY void operator()(Block block) const {
     using Sum = accumulator_t<T>;
     block.share_out(count, [&](Index k) {
-      const Index c = k % s.C, w = k / s.C % (s.width * s.F), line = k / s.C / (s.width * s.F);
+      const Pixel pixel(k, s.width * s.F, s.C);
+      const Index c = pixel.channel, w = pixel.column, line = pixel.line;
       const Index h = line % (s.height * s.F), top = line / (s.height * s.F) * s.height;
       const Between v(h, s.F, s.height), u(w, s.F, s.width);
       const auto at = [&](Index row, Index column) {
@@ -100,7 +101,8 @@ struct UpsampleBackward {
   WU_BODY void operator()(Block block) const {
     using Sum = accumulator_t<T>;
     block.share_out(count, [&](Index k) {
-      const Index c = k % s.C, w = k / s.C % s.width, line = k / s.C / s.width, h = line % s.height, top = (line - h) * s.F;
+      const auto [c, w, line] = Pixel(k, s.width, s.C);
+      const Index h = line % s.height, top = (line - h) * s.F;
       Sum sum = 0;
       for (Index p = begin(h, s.F); p < end(h, s.F, s.height); ++p) {
         const double down = Between(p, s.F, s.height).share(h);

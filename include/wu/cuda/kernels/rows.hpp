@@ -2,7 +2,8 @@
 // thread. Formulas in ops/elementwise.hpp, ops/embedding.hpp and ops/patches.hpp.
 #pragma once
 
-#include "wu/cuda/block.hpp"
+#include "wu/cuda/kernels/factors.hpp"
+#include "wu/cuda/kernels/pixel.hpp"
 
 namespace wu::cuda::kernel {
 
@@ -105,12 +106,8 @@ struct SumRows {
   }
 };
 
-/// Some ids, which travel with the launch: the host's memory is not read later.
-struct Ids {
-  static constexpr int most = 512;
-  std::int32_t of[most];
-  int count = 0;
-};
+/// The ids of some rows.
+using Ids = Factors<std::int32_t, 512>;
 
 /// y(k) = table(id of k)
 template <class T>
@@ -156,7 +153,8 @@ struct Patches {
   bool to_rows;                        ///< or from them
   WU_BODY void operator()(Block block) const {
     block.share_out(count, [&](Index k) {
-      const Index c = k % channels, w = k / channels % width, line = k / channels / width, across = width / side;
+      const auto [c, w, line] = Pixel(k, width, channels);
+      const Index across = width / side;
       T& of_row = rows(line / side * across + w / side, (line % side * side + w % side) * channels + c);
       if (to_rows) of_row = picture[k];
       else picture[k] = of_row;
