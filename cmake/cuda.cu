@@ -448,7 +448,7 @@ bool attend(Stream& stream, const FusedAttention& a) {
   }
   const auto numbers = numbers_of(a);
   auto found = stream.plans.find(numbers);
-  if (found == stream.plans.end()) found = stream.plans.emplace(numbers, cudnn::Plan(stream.attention, a)).first;
+  if (found == stream.plans.end()) found = stream.plans.emplace(numbers, cudnn::Plan(cudnn::Target(stream.attention), a)).first;
   const cudnn::Plan& plan = found->second;
   if (!plan) return false;
   if (plan.workspace() > stream.attention_bytes) {

@@ -1,80 +1,149 @@
-// Attention by cuDNN, for cmake/cuda.cu: a graph of one operation, for which cuDNN's heuristics name an engine. Where there is none that
-// takes the sizes, a plan stays empty and wu's own kernel runs.
+// Attention by cuDNN, for cmake/cuda.cu: one operation forward, and backward a graph of products and what lies between them, which cuDNN
+// has as one kernel. Where it has no engine that takes the sizes, a plan stays empty and wu's own kernel runs.
 #pragma once
 
-#include <cudnn.h>
-
-#include <array>
-#include <cstdint>
-#include <vector>
-
-#include "wu/core/error.hpp"
+#include "cudnn_backend.hpp"
 #include "wu/cuda/fused_attention.hpp"
 
 namespace wu::cuda::cudnn {
 
-/// A call that cuDNN refused.
-struct Refused {
-  const char* call;
-  cudnnStatus_t status;
-};
-inline void expect(cudnnStatus_t status, const char* call) {
-  if (status != CUDNN_STATUS_SUCCESS) throw Refused{call, status};
-}
-
-/// A descriptor of cuDNN's backend.
-class Descriptor {
+/// The graph of attention of one shape; formulas in ops/attention.hpp.
+class AttentionGraph {
  public:
-  Descriptor() = default;
-  explicit Descriptor(cudnnBackendDescriptorType_t type) {
-    expect(cudnnBackendCreateDescriptor(type, &handle_), "cudnnBackendCreateDescriptor");
-  }
-  Descriptor(Descriptor&& other) noexcept : handle_(std::exchange(other.handle_, nullptr)) {}
-  Descriptor& operator=(Descriptor&& other) noexcept {
-    std::swap(handle_, other.handle_);
-    return *this;
-  }
-  ~Descriptor() {
-    if (handle_) (void)cudnnBackendDestroyDescriptor(handle_);
-  }
+  /// The tensors that lie in memory or travel with the launch; those between operations have the numbers after them.
+  enum Id : std::int64_t { q = 1, k, v, out, lse, scale, dout, dq, dk, dv, one, delta, dq_sums, between };
 
-  void set(cudnnBackendAttributeName_t name, cudnnBackendAttributeType_t type, const void* values, std::int64_t count = 1) {
-    expect(cudnnBackendSetAttribute(handle_, name, type, count, values), "cudnnBackendSetAttribute");
+  explicit AttentionGraph(const FusedAttention& a) : a_(a) {
+    if (a.backward()) add_backward();
+    else add_forward();
   }
-  void set(cudnnBackendAttributeName_t name, const Descriptor& other) {
-    set(name, CUDNN_TYPE_BACKEND_DESCRIPTOR, &other.handle_);
+  const OperationGraph& operations() const { return graph_; }
+
+  ///@{
+  /// Bytes of what the gradients' kernel keeps in memory beside its operands: delta (groups, heads, queries) and the sums of dq
+  /// (groups, heads, queries, width), in float.
+  static std::int64_t delta_bytes(const FusedAttention& a) {
+    return a.backward() ? a.groups * a.heads * a.queries * std::int64_t{sizeof(float)} : 0;
   }
-  void finish() { expect(cudnnBackendFinalize(handle_), "cudnnBackendFinalize"); }
-  cudnnBackendDescriptor_t get() const { return handle_; }
-  explicit operator bool() const { return handle_ != nullptr; }
+  static std::int64_t dq_sums_bytes(const FusedAttention& a) { return delta_bytes(a) * a.width; }
+  ///@}
 
  private:
-  cudnnBackendDescriptor_t handle_ = nullptr;
-};
+  using Lies = Tensor::Lies;
 
-/// The operands' numbers in a graph.
-enum Id : std::int64_t { q = 1, k, v, out, lse, scale, dout, dq, dk, dv };
+  Tensor rows(Id id, const AttentionOperand& operand, Index count) const {
+    return {id, CUDNN_DATA_BFLOAT16, {a_.groups, a_.heads, count, a_.width}, {operand.group, a_.width, operand.row, 1}};
+  }
+  static Tensor transposed(Tensor tensor) {
+    std::swap(tensor.extents[2], tensor.extents[3]), std::swap(tensor.strides[2], tensor.strides[3]);
+    return tensor;
+  }
+  /// (groups, heads, count, width) without gaps, in float
+  Tensor packed(std::int64_t id, Index count, Index width, Lies lies) const {
+    return {id,
+            CUDNN_DATA_FLOAT,
+            {a_.groups, a_.heads, count, width},
+            {a_.heads * count * width, count * width, width, 1},
+            lies};
+  }
+  Tensor between_operations(Index count, Index width) { return packed(next_++, count, width, Lies::nowhere); }
+  Tensor of_queries(Id id) const { return packed(id, a_.queries, 1, Lies::in_memory); }
+  static Tensor number(Id id) { return {id, CUDNN_DATA_FLOAT, {1, 1, 1, 1}, {1, 1, 1, 1}, Lies::with_the_launch}; }
+
+  void add_forward() {
+    const Tensor q_rows = rows(q, a_.q, a_.queries), k_rows = rows(k, a_.k, a_.keys), v_rows = rows(v, a_.v, a_.keys),
+                 out_rows = rows(out, a_.out, a_.queries), lse_rows = of_queries(lse), by = number(scale);
+    graph_.add(CUDNN_BACKEND_OPERATION_SDPA_FWD_DESCRIPTOR, {{CUDNN_ATTR_OPERATION_SDPA_FWD_QDESC, &q_rows},
+                                                             {CUDNN_ATTR_OPERATION_SDPA_FWD_KDESC, &k_rows},
+                                                             {CUDNN_ATTR_OPERATION_SDPA_FWD_VDESC, &v_rows},
+                                                             {CUDNN_ATTR_OPERATION_SDPA_FWD_ODESC, &out_rows},
+                                                             {CUDNN_ATTR_OPERATION_SDPA_FWD_STATSDESC, &lse_rows},
+                                                             {CUDNN_ATTR_OPERATION_SDPA_FWD_SCALEDESC, &by}});
+  }
+
+  // There is an operation for the gradients too, but no engine for it on sm_90. cuDNN finds its kernel by this graph, whole: without
+  // the multiplication by one, where dropout would be, it takes another that keeps the scores in memory.
+  void add_backward() {
+    const Index queries = a_.queries, keys = a_.keys;
+    const Tensor q_rows = rows(q, a_.q, queries), out_rows = rows(out, a_.out, queries),
+                 dout_rows = rows(dout, a_.dout, queries), k_columns = transposed(rows(k, a_.k, keys)),
+                 v_columns = transposed(rows(v, a_.v, keys));
+    const auto scores = [&] { return between_operations(queries, keys); };
+    const auto turned = [&](const Tensor& from) {  // to be multiplied from the left, which the tensor cores do in bfloat16
+      Tensor to = transposed(from);
+      to.id = next_++, to.type = CUDNN_DATA_BFLOAT16;
+      graph_.reshape(from, to);
+      return to;
+    };
+
+    const Tensor products = between_operations(queries, a_.width), sums = between_operations(queries, 1),
+                 row_sums = of_queries(delta);
+    graph_.pointwise(CUDNN_POINTWISE_MUL, dout_rows, out_rows, products);
+    graph_.sum(products, sums);
+    graph_.pointwise(CUDNN_POINTWISE_MUL, sums, number(one), row_sums);
+
+    const Tensor qk = scores(), scaled = scores(), shifted = scores(), p = scores();
+    graph_.product(q_rows, k_columns, qk);
+    graph_.pointwise(CUDNN_POINTWISE_MUL, qk, number(scale), scaled);
+    graph_.pointwise(CUDNN_POINTWISE_SUB, scaled, of_queries(lse), shifted);
+    graph_.pointwise(CUDNN_POINTWISE_EXP, shifted, p);
+    graph_.product(turned(p), dout_rows, rows(dv, a_.dv, keys));
+
+    const Tensor dp = scores(), centred = scores(), weighted = scores(), ds = scores();
+    graph_.product(dout_rows, v_columns, dp);
+    graph_.pointwise(CUDNN_POINTWISE_SUB, dp, row_sums, centred);
+    graph_.pointwise(CUDNN_POINTWISE_MUL, centred, p, weighted);
+    graph_.pointwise(CUDNN_POINTWISE_MUL, weighted, number(scale), ds);
+    graph_.product(turned(ds), q_rows, rows(dk, a_.dk, keys));
+
+    Tensor k_rows = transposed(k_columns);
+    k_rows.id = next_++, k_rows.type = CUDNN_DATA_FLOAT, k_rows.lies = Lies::nowhere;
+    graph_.reshape(k_columns, k_rows);
+    const Tensor of_dq = packed(dq_sums, queries, a_.width, Lies::in_memory);
+    graph_.product(ds, k_rows, of_dq);
+    graph_.pointwise(CUDNN_POINTWISE_IDENTITY, of_dq, rows(dq, a_.dq, queries));
+  }
+
+  FusedAttention a_;
+  OperationGraph graph_;
+  std::int64_t next_ = between;
+};
 
 /// Attention of one shape, ready to run; empty where cuDNN has no engine for it.
 class Plan {
  public:
   Plan() = default;
-  Plan(cudnnHandle_t handle, const FusedAttention& a) {
+  Plan(const Target& target, const FusedAttention& a) {
     try {
-      make(handle, a);
+      const AttentionGraph graph(a);
+      const std::vector<Descriptor> engines = graph.operations().engines(target);
+      for (auto engine = engines.begin(); !plan_ && engine != engines.end(); ++engine) try {
+          plan_ = plan_of(target, *engine);
+        } catch (const Refused&) {  // the next one may take it
+        }
+      if (!plan_) return;
+      std::int64_t values = 0;
+      expect(cudnnBackendGetAttribute(plan_.get(), CUDNN_ATTR_EXECUTION_PLAN_WORKSPACE_SIZE, CUDNN_TYPE_INT64, 1, &values,
+                                      &own_workspace_),
+             "cudnnBackendGetAttribute");
+      delta_ = rounded(own_workspace_), dq_sums_ = delta_ + rounded(AttentionGraph::delta_bytes(a));
+      workspace_ = dq_sums_ + AttentionGraph::dq_sums_bytes(a);
     } catch (const Refused&) { plan_ = Descriptor(); }
   }
   explicit operator bool() const { return static_cast<bool>(plan_); }
+  /// Bytes that run() needs.
   std::int64_t workspace() const { return workspace_; }
 
-  /// Throws Refused.
+  /// workspace: on 256 bytes, as cudaMalloc's are. Throws Refused.
   void run(cudnnHandle_t handle, const FusedAttention& a, void* workspace) const {
-    std::vector<std::int64_t> ids{q, k, v, out, lse, scale};
-    float factor = static_cast<float>(a.scale);
+    using Graph = AttentionGraph;
+    std::vector<std::int64_t> ids{Graph::q, Graph::k, Graph::v, Graph::out, Graph::lse, Graph::scale};
+    float factor = static_cast<float>(a.scale), one = 1;
     std::vector<void*> data{a.q.data, a.k.data, a.v.data, a.out.data, a.lse, &factor};
     if (a.backward()) {
-      ids.insert(ids.end(), {dout, dq, dk, dv});
-      data.insert(data.end(), {a.dout.data, a.dq.data, a.dk.data, a.dv.data});
+      std::byte* const bytes = static_cast<std::byte*>(workspace);
+      ids.insert(ids.end(), {Graph::dout, Graph::dq, Graph::dk, Graph::dv, Graph::one, Graph::delta, Graph::dq_sums});
+      data.insert(data.end(), {a.dout.data, a.dq.data, a.dk.data, a.dv.data, &one, bytes + delta_, bytes + dq_sums_});
     }
     Descriptor pack(CUDNN_BACKEND_VARIANT_PACK_DESCRIPTOR);
     pack.set(CUDNN_ATTR_VARIANT_PACK_UNIQUE_IDS, CUDNN_TYPE_INT64, ids.data(), static_cast<std::int64_t>(ids.size()));
@@ -86,89 +155,10 @@ class Plan {
   }
 
  private:
-  using Four = std::array<std::int64_t, 4>;  // batch, heads, rows, channels
-
-  static Descriptor tensor(Id id, cudnnDataType_t type, const Four& extents, const Four& strides, bool by_value = false) {
-    Descriptor made(CUDNN_BACKEND_TENSOR_DESCRIPTOR);
-    const std::int64_t number = id, bytes = type == CUDNN_DATA_BFLOAT16 ? 16 : 4;
-    made.set(CUDNN_ATTR_TENSOR_UNIQUE_ID, CUDNN_TYPE_INT64, &number);
-    made.set(CUDNN_ATTR_TENSOR_DATA_TYPE, CUDNN_TYPE_DATA_TYPE, &type);
-    made.set(CUDNN_ATTR_TENSOR_DIMENSIONS, CUDNN_TYPE_INT64, extents.data(), 4);
-    made.set(CUDNN_ATTR_TENSOR_STRIDES, CUDNN_TYPE_INT64, strides.data(), 4);
-    made.set(CUDNN_ATTR_TENSOR_BYTE_ALIGNMENT, CUDNN_TYPE_INT64, &bytes);
-    made.set(CUDNN_ATTR_TENSOR_IS_BY_VALUE, CUDNN_TYPE_BOOLEAN, &by_value);
-    made.finish();
-    return made;
-  }
-
-  void make(cudnnHandle_t handle, const FusedAttention& a) {
-    const auto of_rows = [&](Id id, const AttentionOperand& operand, Index rows) {
-      return tensor(id, CUDNN_DATA_BFLOAT16, {a.groups, a.heads, rows, a.width}, {operand.group, a.width, operand.row, 1});
-    };
-    std::vector<std::pair<cudnnBackendAttributeName_t, Descriptor>> operands;
-    const auto add = [&](cudnnBackendAttributeName_t forward, cudnnBackendAttributeName_t backward, Descriptor made) {
-      operands.emplace_back(a.backward() ? backward : forward, std::move(made));
-    };
-    add(CUDNN_ATTR_OPERATION_SDPA_FWD_QDESC, CUDNN_ATTR_OPERATION_SDPA_BWD_QDESC, of_rows(q, a.q, a.queries));
-    add(CUDNN_ATTR_OPERATION_SDPA_FWD_KDESC, CUDNN_ATTR_OPERATION_SDPA_BWD_KDESC, of_rows(k, a.k, a.keys));
-    add(CUDNN_ATTR_OPERATION_SDPA_FWD_VDESC, CUDNN_ATTR_OPERATION_SDPA_BWD_VDESC, of_rows(v, a.v, a.keys));
-    add(CUDNN_ATTR_OPERATION_SDPA_FWD_ODESC, CUDNN_ATTR_OPERATION_SDPA_BWD_ODESC, of_rows(out, a.out, a.queries));
-    add(CUDNN_ATTR_OPERATION_SDPA_FWD_STATSDESC, CUDNN_ATTR_OPERATION_SDPA_BWD_STATSDESC,
-        tensor(lse, CUDNN_DATA_FLOAT, {a.groups, a.heads, a.queries, 1}, {a.heads * a.queries, a.queries, 1, 1}));
-    add(CUDNN_ATTR_OPERATION_SDPA_FWD_SCALEDESC, CUDNN_ATTR_OPERATION_SDPA_BWD_SCALEDESC,
-        tensor(scale, CUDNN_DATA_FLOAT, {1, 1, 1, 1}, {1, 1, 1, 1}, true));
-    if (a.backward()) {
-      operands.emplace_back(CUDNN_ATTR_OPERATION_SDPA_BWD_DODDESC, of_rows(dout, a.dout, a.queries));
-      operands.emplace_back(CUDNN_ATTR_OPERATION_SDPA_BWD_DQDESC, of_rows(dq, a.dq, a.queries));
-      operands.emplace_back(CUDNN_ATTR_OPERATION_SDPA_BWD_DKDESC, of_rows(dk, a.dk, a.keys));
-      operands.emplace_back(CUDNN_ATTR_OPERATION_SDPA_BWD_DVDESC, of_rows(dv, a.dv, a.keys));
-    }
-    Descriptor operation(a.backward() ? CUDNN_BACKEND_OPERATION_SDPA_BWD_DESCRIPTOR
-                                      : CUDNN_BACKEND_OPERATION_SDPA_FWD_DESCRIPTOR);
-    for (const auto& [name, made] : operands) operation.set(name, made);
-    operation.finish();
-
-    Descriptor graph(CUDNN_BACKEND_OPERATIONGRAPH_DESCRIPTOR);
-    graph.set(CUDNN_ATTR_OPERATIONGRAPH_HANDLE, CUDNN_TYPE_HANDLE, &handle);
-    graph.set(CUDNN_ATTR_OPERATIONGRAPH_OPS, operation);
-    graph.finish();
-
-    Descriptor heuristics(CUDNN_BACKEND_ENGINEHEUR_DESCRIPTOR);
-    const cudnnBackendHeurMode_t mode = CUDNN_HEUR_MODE_A;
-    heuristics.set(CUDNN_ATTR_ENGINEHEUR_OPERATION_GRAPH, graph);
-    heuristics.set(CUDNN_ATTR_ENGINEHEUR_MODE, CUDNN_TYPE_HEUR_MODE, &mode);
-    heuristics.finish();
-    std::int64_t count = 0;
-    const auto results = [&](std::int64_t room, void* to) {
-      expect(cudnnBackendGetAttribute(heuristics.get(), CUDNN_ATTR_ENGINEHEUR_RESULTS, CUDNN_TYPE_BACKEND_DESCRIPTOR, room,
-                                      &count, to),
-             "cudnnBackendGetAttribute");
-    };
-    results(0, nullptr);
-    std::vector<Descriptor> engines;
-    std::vector<cudnnBackendDescriptor_t> handles;
-    for (std::int64_t i = 0; i < count; ++i) {
-      engines.emplace_back(CUDNN_BACKEND_ENGINECFG_DESCRIPTOR);
-      handles.push_back(engines.back().get());
-    }
-    if (!handles.empty()) results(static_cast<std::int64_t>(handles.size()), handles.data());
-    for (std::int64_t i = 0; i < count && i < static_cast<std::int64_t>(engines.size()); ++i) try {
-        Descriptor plan(CUDNN_BACKEND_EXECUTION_PLAN_DESCRIPTOR);
-        plan.set(CUDNN_ATTR_EXECUTION_PLAN_HANDLE, CUDNN_TYPE_HANDLE, &handle);
-        plan.set(CUDNN_ATTR_EXECUTION_PLAN_ENGINE_CONFIG, engines[static_cast<std::size_t>(i)]);
-        plan.finish();
-        std::int64_t values = 0;
-        expect(cudnnBackendGetAttribute(plan.get(), CUDNN_ATTR_EXECUTION_PLAN_WORKSPACE_SIZE, CUDNN_TYPE_INT64, 1, &values,
-                                        &workspace_),
-               "cudnnBackendGetAttribute");
-        plan_ = std::move(plan);
-        return;
-      } catch (const Refused&) {  // the next one may take it
-      }
-  }
+  static std::int64_t rounded(std::int64_t bytes) { return (bytes + 255) / 256 * 256; }
 
   Descriptor plan_;
-  std::int64_t workspace_ = 0;
+  std::int64_t own_workspace_ = 0, delta_ = 0, dq_sums_ = 0, workspace_ = 0;
 };
 
 }  // namespace wu::cuda::cudnn

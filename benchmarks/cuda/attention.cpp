@@ -23,16 +23,26 @@ struct Operands {
   void forward(Setup& s) const { attention_forward<D>(s.ctx, s.ws, out, lse, q, k, v, rows); }
 };
 
+/// While it is there, attention does not go to cuDNN.
+struct OwnKernels {
+  cuda::Context& ctx;
+  explicit OwnKernels(cuda::Context& context) : ctx(context) { ctx.cudnn(false); }
+  ~OwnKernels() { ctx.cudnn(true); }
+};
+
 template <class T, Index C, Index D>
-void add(std::vector<Work>& works, Index groups, Index length) {
+void add(std::vector<Work>& works, Index groups, Index length, bool own) {
   const double operations = 4.0 * static_cast<double>(groups * length) * static_cast<double>(length * C);
-  works.push_back({message("attention/", scalar_name<T>, "/forward"), operations, [=](Setup& s) {
+  const char* const by = own ? "/own" : "";
+  works.push_back({message("attention/", scalar_name<T>, "/forward", by), operations, [=](Setup& s) {
+                     if (own) s.keep(std::make_shared<OwnKernels>(s.ctx));
                      const Operands<T, C, D> o(s, groups, length);
                      s.step = [=, &s] { o.forward(s); };
                    }});
   // Five products for forward's two, whose scores are computed again.
   works.push_back(
-      {message("attention/", scalar_name<T>, "/backward"), 2.5 * operations, [=](Setup& s) {
+      {message("attention/", scalar_name<T>, "/backward", by), 2.5 * operations, [=](Setup& s) {
+         if (own) s.keep(std::make_shared<OwnKernels>(s.ctx));
          const Operands<T, C, D> o(s, groups, length);
          const auto dout = s.input<T, dyn, C>("cotangent", o.q.rows());
          const auto dq = s.output<T, dyn, C>("grad.q", o.q.rows()), dk = s.output<T, dyn, C>("grad.k", o.q.rows()),
@@ -46,8 +56,10 @@ void add(std::vector<Work>& works, Index groups, Index length) {
 }  // namespace
 
 void add_attention(std::vector<Work>& works, bool tiny) {
-  if (tiny) add<float, 32, 16>(works, 3, 37), add<bfloat16, 32, 16>(works, 3, 37);
-  else add<bfloat16, 32 * 128, 128>(works, 32, 5516);
+  if (tiny) add<float, 32, 16>(works, 3, 37, false);
+  for (const bool own : {false, true})
+    if (tiny) add<bfloat16, 32, 16>(works, 3, 37, own);
+    else add<bfloat16, 32 * 128, 128>(works, 32, 5516, own);
 }
 
 }  // namespace gpu_works

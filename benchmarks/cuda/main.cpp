@@ -100,6 +100,8 @@ void memory(Open& open) {
   const std::size_t free = cuda::memory_use(0).free;
   std::cout << "{\"used\": " << open.free_before - std::min(open.free_before, free)
             << ", \"weights\": " << open.setup.weight_bytes;
+  if (const std::string kernel = open.setup.ctx.attention(); kernel != "none")
+    std::cout << ", \"attention\": \"" << kernel << "\"";
   if (open.setup.error) std::cout << ", \"error\": " << open.setup.error();
   std::cout << "}";
 }
@@ -112,6 +114,7 @@ void answer(cuda::Context& ctx, const std::vector<Work>& works, std::optional<Op
     const auto work = std::ranges::find(works, argument, &Work::name);
     if (work == works.end()) throw Error(message("expected the name of a work, found ", argument));
     now.reset();
+    ctx.attention("none");
     now.emplace(ctx);
     work->set_up(now->setup);
     ctx.synchronise();

@@ -143,6 +143,8 @@ def of_bench(bench):
             remarks.append("not measured, for the time was up")
         if (error := memory.get("wu", {}).get("error")) is not None:
             remarks.append(f"relative error {error:.1e} against bfloat16")
+        if (kernel := memory.get("wu", {}).get("attention")) is not None:
+            remarks.append(f"attention: {kernel}")
         used = [memory.get(side, {}).get("used") for side in ("wu", "eager", "compiled")]
         lines.append([name, cell(wu, ".3f", 1e3), cell(speed, ".1f", 1e-12), cell(ratio(speed, peak), ".2f"), cell(eager, ".3f", 1e3),
                       cell(compiled, ".3f", 1e3), cell(cudnn, ".3f", 1e3), cell(ratio(eager, wu), ".2f"),

@@ -44,7 +44,7 @@ template <Index D, Index Heads>
 void attend_by_cudnn(const AttentionRows& rows, bool evenly) {
   const auto operation = attention_on<D, Heads>(rows);
   wu::reference slow;
-  wu::cuda::Context context({.cudnn = true});
+  wu::cuda::Context context;
   const auto expected = wu::test::results<double>(slow, operation),
              found = wu::test::results<wu::bfloat16>(context, operation);
   for (const auto& [name, values] : expected)

@@ -21,9 +21,9 @@
 
 namespace wu::test {
 
-/// The context of all tests.
+/// The context of all tests. Attention runs on wu's own kernels, which these are tests of; that by cuDNN has its own.
 inline cuda::Context& gpu() {
-  static cuda::Context context;
+  static cuda::Context context({.cudnn = false});
   return context;
 }
 

@@ -56,7 +56,7 @@ works() {  # works PRODUCT GENERATION EAGER: a bench.json with seconds of each
 {"pytorch": {"version": "2.9", "cudnn": 91000}, "whole": false, "works": {
  "product/BF16": {"operations": 1e12, "times": {"wu": [$1, $1]}, "memory": {}, "failed": {}},
  "generation/BF16": {"operations": 3e15, "times": {"wu": [$2, $2, $2], "eager": [$3]}, "failed": {"compiled": "out of memory"},
-                     "memory": {"wu": {"used": 34359738368, "weights": 17179869184}}},
+                     "memory": {"wu": {"used": 34359738368, "weights": 17179869184, "attention": "cuDNN"}}},
  "generation/FP8": {"operations": 3e15, "times": {"wu": [2]}, "failed": {}, "memory": {"wu": {"used": 1, "weights": 1, "error": 0.03}}}}}
 TEXT
 }
@@ -66,6 +66,6 @@ has "$work/found/gpu-check.md" "| turned | 2 |  | inf | 5e-02 | **no** |" '| sto
   'bfloat16 within 2e-02 in every test: **no**' '| racecheck | some | 3 | found something | RACECHECK SUMMARY: 1 hazard |' \
   "share of the product's rate | 0.75 | at least 0.70 | yes |" "PyTorch's time over wu's | 1.50 | at least 1.30 | yes |" \
   "compiled PyTorch's time over wu's |  | at least 1.15 | not measured |" 'GiB | 16.00 | at most 8.00 | **no** |' \
-  'compiled: out of memory' "time over that of generation/BF16 | 0.50 | at most 0.65 | yes |" 'relative error 3.0e-02 against bfloat16'
+  'compiled: out of memory; attention: cuDNN' "time over that of generation/BF16 | 0.50 | at most 0.65 | yes |" 'relative error 3.0e-02 against bfloat16'
 python3 -c 'import json, sys; json.load(open(sys.argv[1]), parse_constant=sys.exit)' "$work/found/gpu-check.json" || wrong 'expected JSON'
 echo 'gpu_check: as expected'

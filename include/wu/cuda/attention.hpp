@@ -1,4 +1,4 @@
-// Attention on the GPU: in bfloat16 by cuDNN where a context asks for it, or by the tensor cores (cuda/kernels/tensor_attention.hpp), else by
+// Attention on the GPU: in bfloat16 by cuDNN where it is there, or by the tensor cores (cuda/kernels/tensor_attention.hpp), else by
 // cuda/kernels/plain_attention.hpp.
 #pragma once
 

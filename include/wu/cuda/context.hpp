@@ -42,8 +42,10 @@ inline bool available() noexcept { return device_count() > 0; }
 
 /// How a Context is made.
 struct Options {
-  int device = 0;      ///< which GPU
-  bool cudnn = false;  ///< attention in bfloat16 goes to cuDNN, where wu::cuda was built with it and it takes the sizes
+  int device = 0;  ///< which GPU
+  /// Attention in bfloat16 goes to cuDNN, where wu::cuda was built with it and it takes the sizes; else to wu's own kernels, whose bits
+  /// are the same at every run.
+  bool cudnn = true;
   /// Products of float32 may round their operands to 10 bits of mantissa, and are then several times as fast.
   bool tf32 = false;
 };
@@ -66,8 +68,11 @@ class Context : public device {
         about_(describe_device(options.device)),
         stream_(runtime::open(options.device, options.tf32)) {}
 
+  ///@{
   /// Whether attention may go to cuDNN.
   bool cudnn() const { return cudnn_; }
+  void cudnn(bool may) { cudnn_ = may; }
+  ///@}
   ///@{
   /// Which kernel the last attention ran on: "cuDNN", "tensor cores" or "plain"; "none" before the first.
   const char* attention() const { return attention_; }
