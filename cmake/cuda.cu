@@ -191,6 +191,7 @@ struct Stream {
   cudaStream_t stream = nullptr;
   cublasLtHandle_t products = nullptr;
   void* workspace = nullptr;
+  int* note = nullptr;
   std::map<Shape, Prepared> prepared;
 #ifdef WU_CUDNN
   cudnnHandle_t attention = nullptr;
@@ -208,6 +209,7 @@ struct Stream {
     for (void* const memory : attention_workspaces) (void)cudaFree(memory);
 #endif
     (void)cudaFree(workspace);
+    (void)cudaFreeHost(note);
     if (products) (void)cublasLtDestroy(products);
     if (stream) (void)cudaStreamDestroy(stream);
   }
@@ -375,6 +377,9 @@ Stream* open(int device, bool tf32) {
         "cudaDeviceGetAttribute");
   check(cublasLtCreate(&stream->products), "cublasLtCreate");
   stream->workspace = device_memory(device).take(product_workspace);
+  void* note = nullptr;
+  check(cudaHostAlloc(&note, sizeof(int), cudaHostAllocMapped), "cudaHostAlloc of ", sizeof(int), " bytes");
+  stream->note = ::new (note) int(0);
   return stream.release();
 }
 void close(Stream* stream) noexcept { delete stream; }
@@ -393,6 +398,7 @@ void download(Stream& stream, void* to, const void* from, std::size_t bytes) {
   synchronise(stream);
 }
 void synchronise(Stream& stream) { check(cudaStreamSynchronize(stream.stream), "cudaStreamSynchronize"); }
+int* note(Stream& stream) { return stream.note; }
 
 void multiply(Stream& stream, const Product& p) {
   const cudaStream_t on = current(stream);
@@ -448,7 +454,8 @@ bool attend(Stream& stream, const FusedAttention& a) {
   }
   const auto numbers = numbers_of(a);
   auto found = stream.plans.find(numbers);
-  if (found == stream.plans.end()) found = stream.plans.emplace(numbers, cudnn::Plan(cudnn::Target(stream.attention), a)).first;
+  if (found == stream.plans.end())
+    found = stream.plans.emplace(numbers, cudnn::Plan(cudnn::Target(stream.attention), a)).first;
   const cudnn::Plan& plan = found->second;
   if (!plan) return false;
   if (plan.workspace() > stream.attention_bytes) {

@@ -63,6 +63,7 @@ struct Graph {
 struct Stream {
   std::vector<std::byte> shared;
   Graph* recording = nullptr;
+  int note = 0;
 
   /// At once, or when what is recorded is replayed.
   void run(std::function<void()> work) {
@@ -109,6 +110,7 @@ void download(Stream& stream, void* to, const void* from, std::size_t bytes) {
   device_memory(0).copy(to, from, bytes);
 }
 void synchronise(Stream& stream) { stream.expect_no_recording("waiting"); }
+int* note(Stream& stream) { return &stream.note; }
 
 template <class Body>
 void launch(Stream& stream, const Body& body, Launch how) {

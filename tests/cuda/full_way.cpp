@@ -137,7 +137,54 @@ BOOST_AUTO_TEST_CASE(adapters_that_are_not_finite_are_refused) {
   test::put(there, values);
   const std::array<Index, 1> first{0};
   const Backbone::Adapters<double> adapters{{there.data(), 1}, first, 1};
-  BOOST_CHECK_THROW(backbone::check(gpu, adapters, 1), NonFiniteError);
-  test::put(there, std::vector<double>(values.size(), 0.5));
+  const auto refused = [&](auto&& waits) {
+    BOOST_CHECK_EXCEPTION(waits(), NonFiniteError, [](const NonFiniteError& e) {
+      return e.what() == std::string_view("adapters: a generated value is NaN or infinite");
+    });
+  };
+  // Nobody waits for the GPU to look; the next who waits for anything is told, once.
   BOOST_CHECK_NO_THROW(backbone::check(gpu, adapters, 1));
+  refused([&] { gpu.synchronise(); });
+  BOOST_CHECK_NO_THROW(gpu.synchronise());
+  backbone::check(gpu, adapters, 1);
+  refused([&] { squared_norm(gpu, std::span<const double>(there.data(), 1)); });
+  // In a recording too, each time that it runs.
+  cuda::Recording recording(gpu, [&] { backbone::check(gpu, adapters, 1); });
+  BOOST_CHECK_NO_THROW(gpu.synchronise());
+  for (int run = 0; run < 2; ++run) {
+    recording.run(gpu);
+    refused([&] { gpu.synchronise(); });
+  }
+  test::put(there, std::vector<double>(values.size(), 0.5));
+  recording.run(gpu);
+  backbone::check(gpu, adapters, 1);
+  BOOST_CHECK_NO_THROW(gpu.synchronise());
+}
+
+BOOST_AUTO_TEST_CASE(the_backbone_can_be_recorded) {
+  auto& gpu = test::gpu();
+  test::On on(gpu);
+  constexpr Index values = samples * side * side * 3;
+  const auto owned = weights<float>(gpu);
+  const auto p = owned.view();
+  const auto pictures = [&](const char* name) {
+    return View<const float, dyn, dyn, dyn, 3>(on.input<float>(name, values), samples, side, side);
+  };
+  const auto x_t = pictures("x_t"), source = pictures("source");
+  const View<const float, dyn, 5> instruction(on.input<float>("instruction", samples * 5), samples);
+  const Tokens::Tokens<const float> tokens(on.input<float>("tokens", requests * Tokens::values), requests);
+  const Backbone::Adapters<float> adapters{tokens, which, 0.6};
+  const auto edit = [&](const char* name) {
+    return View<float, dyn, dyn, dyn, 3>(on.output<float>(name, values), samples, side, side);
+  };
+  const auto now = edit("now"), recorded = edit("recorded");
+  const auto run = [&](auto to) {
+    const Workspace::Scope scope(on.ws);
+    Backbone::forward<float>(gpu, on.ws, to, x_t, source, t, instruction, p.backbone, adapters);
+  };
+  run(now);
+  cuda::Recording recording(gpu, [&] { run(recorded); });
+  recording.run(gpu);
+  const auto all = on.results();
+  BOOST_CHECK(all.at("recorded") == all.at("now"));
 }

@@ -20,25 +20,62 @@ BOOST_AUTO_TEST_CASE(mean_squared_errors) {
     });
 }
 
+namespace {
+constexpr std::size_t parameters = 5003;
+const wu::AdamW rule{.rate = 0.01, .weight_decay = 0.1, .gradient_scale = 0.7, .average_decay = 0.9};
+
+template <class T>
+wu::AdamWBuffers<T> optimiser_buffers(auto& on) {
+  using Sum = wu::accumulator_t<T>;
+  constexpr std::size_t n = parameters;
+  const auto span = [&](const char* name) { return std::span<Sum>(on.template input_and_output<Sum>(name, n), n); };
+  const std::span<const Sum> gradients(on.template input<Sum>("gradients", n), n);
+  wu::AdamWBuffers<T> to{.first = span("first"), .second = {}, .average = span("average"), .gradients = gradients};
+  to.second = std::span<Sum>(on.template sum<Sum>("second", n), n);  // not negative
+  if constexpr (wu::AdamWBuffers<T>::has_master)
+    to.values = std::span<T>(on.template output<T>("rounded", n), n), to.master = span("weights");
+  else {
+    to.values = span("weights");
+    on.template input_and_output<T>("rounded", 0);
+  }
+  return to;
+}
+}  // namespace
+
 BOOST_AUTO_TEST_CASE(optimiser_steps) {
-  constexpr std::size_t n = 1003;
   check([](auto zero, auto& on) {
-    using T = decltype(zero);
-    using Sum = wu::accumulator_t<T>;
-    const auto span = [&](const char* name) { return std::span<Sum>(on.template input_and_output<Sum>(name, n), n); };
-    const std::span<const Sum> gradients(on.template input<Sum>("gradients", n), n);
-    wu::AdamWBuffers<T> to{.first = span("first"), .second = {}, .average = span("average"), .gradients = gradients};
-    to.second = std::span<Sum>(on.template sum<Sum>("second", n), n);  // not negative
-    if constexpr (wu::AdamWBuffers<T>::has_master)
-      to.values = std::span<T>(on.template output<T>("rounded", n), n), to.master = span("weights");
-    else {
-      to.values = span("weights");
-      on.template input_and_output<T>("rounded", 0);
-    }
-    const wu::AdamW rule{.rate = 0.01, .weight_decay = 0.1, .gradient_scale = 0.7, .average_decay = 0.9};
+    const auto to = optimiser_buffers<decltype(zero)>(on);
     for (Index step = 1; step <= 3; ++step) adamw_update(on.ctx, to, rule, step);
-    on.result("norm", squared_norm(on.ctx, gradients));
+    on.result("norm", squared_norm(on.ctx, to.gradients));
   });
+}
+
+BOOST_AUTO_TEST_CASE(clipped_optimiser_steps) {
+  check([](auto zero, auto& on) {
+    const auto to = optimiser_buffers<decltype(zero)>(on);
+    for (Index step = 1; step <= 3; ++step)
+      on.result("norm before clipping " + std::to_string(step),
+                clipped_adamw_update(on.ctx, to, rule, step, step == 2 ? 1e9 : 0.5));
+  });
+}
+
+BOOST_AUTO_TEST_CASE(a_gradient_that_is_not_finite_changes_nothing) {
+  constexpr Index n = 5;
+  auto& gpu = wu::test::gpu();
+  for (const double wrong : {std::nan(""), HUGE_VAL}) {
+    const auto on_gpu = [&](const std::vector<double>& values) {
+      wu::Buffer<double> there(n, memory_of(gpu));
+      wu::test::put(there, values);
+      return there;
+    };
+    auto weights = on_gpu({1, 2, 3, 4, 5}), first = on_gpu({1, 1, 1, 1, 1}), second = on_gpu({1, 1, 1, 1, 1});
+    const auto gradients = on_gpu({1, 2, wrong, 4, 5});
+    const wu::AdamWBuffers<double> to{
+        .values = weights.span(), .first = first.span(), .second = second.span(), .gradients = gradients.span()};
+    BOOST_CHECK(!std::isfinite(clipped_adamw_update(gpu, to, rule, 1, 1)));
+    BOOST_CHECK(wu::test::fetch(weights) == (std::vector<double>{1, 2, 3, 4, 5}));
+    BOOST_CHECK(wu::test::fetch(first) == std::vector<double>(n, 1) && wu::test::fetch(second) == std::vector<double>(n, 1));
+  }
 }
 
 BOOST_AUTO_TEST_CASE(a_recording_does_the_same_again) {

@@ -183,6 +183,37 @@ BOOST_AUTO_TEST_CASE(adamw_with_the_clip_factor_inside_is_clipping_first) {
   });
 }
 
+BOOST_AUTO_TEST_CASE(clipped_adamw_clips_to_the_limit) {
+  on_each_device([](auto& ctx) {
+    const auto start = wu::test::random_values(20011, "w"), gradient = wu::test::random_values(20011, "g");
+    const auto buffers_of = [&](Run<float>& run) { return run.fill(run.gradients.span(), gradient), run.buffers(); };
+    Run<float> expected(start), run(start);
+    const auto buffers = buffers_of(expected);
+    const double norm = std::sqrt(squared_norm(ctx, buffers.gradients));
+    for (const double limit : {0.5, 1e9}) {
+      adamw_update(ctx, buffers, {.gradient_scale = 0.25 * wu::clip_factor(0.25 * norm, limit)}, 1);
+      BOOST_CHECK_CLOSE_FRACTION(clipped_adamw_update(ctx, buffers_of(run), {.gradient_scale = 0.25}, 1, limit), 0.25 * norm,
+                                 1e-12);
+      BOOST_CHECK(same(run.values, expected.values) && same(run.first, expected.first) && same(run.second, expected.second));
+    }
+  });
+}
+
+BOOST_AUTO_TEST_CASE(clipped_adamw_changes_nothing_where_a_gradient_is_not_finite) {
+  on_each_device([](auto& ctx) {
+    const auto start = wu::test::random_values(101, "w");
+    Run<bfloat16> run(start, true), before(start, true);
+    for (const double wrong : {std::nan(""), HUGE_VAL}) {
+      auto gradient = wu::test::random_values(101, "g");
+      gradient[77] = wrong;
+      run.fill(run.gradients.span(), gradient);
+      BOOST_CHECK(!std::isfinite(clipped_adamw_update(ctx, run.buffers(), {.average_decay = 0.5}, 1, 1)));
+      BOOST_CHECK(same(run.values, before.values) && same(run.master, before.master) && same(run.first, before.first) &&
+                  same(run.second, before.second) && same(run.average, before.average));
+    }
+  });
+}
+
 BOOST_AUTO_TEST_CASE(adamw_sums_updates_that_bfloat16_would_lose) {
   // Around 1 a bfloat16 moves by 1/128 downwards and by 1/256 below 1; a step here is 1e-4.
   BOOST_CHECK(bfloat16(1.0f - 1e-4f) == bfloat16(1.0f));

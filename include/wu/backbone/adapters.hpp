@@ -48,8 +48,8 @@ struct Adapters {
   }
 };
 
-/// Throws unless there is one entry of `which` per sample, each names a request, and every value is finite. Padding may be
-/// anything: tokens made from stored adapters hold NaN there.
+/// Throws unless there is one entry of `which` per sample, each names a request, and every value is finite, which a GPU says at the
+/// next call that waits for it. Padding may be anything: tokens made from stored adapters hold NaN there.
 template <class Tokens, class T>
 void check(auto& ctx, const Adapters<Tokens, T>& adapters, Index samples) {
   if (!adapters.tokens.data) return;
@@ -62,7 +62,7 @@ void check(auto& ctx, const Adapters<Tokens, T>& adapters, Index samples) {
   Tokens::each_matrix([&](Index first, Index entries) { matrices[found++] = {first, entries}; });
   const View<const T, dyn, Tokens::values_per_layer> layers(adapters.tokens.data,
                                                             adapters.tokens.extent(0) * Tokens::layers);
-  if (!all_finite(ctx, layers, matrices)) throw NonFiniteError("adapters: a generated value is NaN or infinite");
+  expect_finite(ctx, layers, matrices, "adapters: a generated value is NaN or infinite");
 }
 
 }  // namespace wu::backbone

@@ -6,6 +6,8 @@
 #include <map>
 #include <memory>
 #include <span>
+#include <string>
+#include <string_view>
 #include <utility>
 #include <vector>
 
@@ -66,7 +68,8 @@ class Context : public device {
       : number_(options.device),
         cudnn_(options.cudnn),
         about_(describe_device(options.device)),
-        stream_(runtime::open(options.device, options.tf32)) {}
+        stream_(runtime::open(options.device, options.tf32)),
+        note_(runtime::note(*stream_)) {}
 
   ///@{
   /// Whether attention may go to cuDNN.
@@ -84,8 +87,25 @@ class Context : public device {
   const MemoryResource* memory() const { return &device_memory(number_); }
   /// For wu/cuda's operations.
   Stream& stream() { return *stream_; }
-  /// Waits until all that was asked for is done. Throws Error for what went wrong on the way.
-  void synchronise() { runtime::synchronise(*stream_); }
+  /// Waits until all that was asked for is done. Throws Error for what went wrong on the way, NonFiniteError for what was noted.
+  void synchronise() {
+    runtime::synchronise(*stream_);
+    throw_noted();
+  }
+  /// The same, and what is then in the GPU's memory is copied to the host's.
+  void download(void* to, const void* from, std::size_t bytes) {
+    runtime::download(*stream_, to, from, bytes);
+    throw_noted();
+  }
+
+  /// A number of the host's that kernels write, to be looked at when the host next waits: 0, or the mark of a sentence.
+  int* note() { return note_; }
+  /// From 1 on; the same at every call with this sentence, which must be a literal.
+  int mark_of(std::string_view sentence) {
+    const auto found = std::ranges::find(sentences_, sentence);
+    if (found == sentences_.end()) return sentences_.push_back(sentence), static_cast<int>(sentences_.size());
+    return static_cast<int>(found - sentences_.begin()) + 1;
+  }
 
   /// Scratch memory for one operation: what it held is lost at the next call. Grows to the largest that was asked for; what it has
   /// outgrown is kept as long as the context, for a Recording may write there.
@@ -132,11 +152,18 @@ class Context : public device {
     void operator()(Stream* stream) const noexcept { runtime::close(stream); }
   };
 
+  void throw_noted() {
+    if (const int mark = std::exchange(*note_, 0); mark > 0)
+      throw NonFiniteError(std::string(sentences_[static_cast<std::size_t>(mark - 1)]));
+  }
+
   int number_;
   bool cudnn_;
   const char* attention_ = "none";
   Device about_;
   std::unique_ptr<Stream, Close> stream_;
+  int* note_;  ///< the stream's
+  std::vector<std::string_view> sentences_;
   Buffer<std::byte> scratch_;
   std::vector<Buffer<std::byte>> outgrown_;
   Buffer<double> staging_;

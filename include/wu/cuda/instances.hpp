@@ -108,6 +108,7 @@
   WU_CUDA_BODIES_OF_SUMS(double)          \
   WU_CUDA_BODIES_OF_BOTH(bfloat16, float) \
   WU_CUDA_BODIES_OF_FLOAT8                \
+  WU_CUDA_BODY(kernel::ClipFactor)        \
   WU_CUDA_BODY(kernel::MoveLse)           \
   WU_CUDA_BODIES_OF_HEADS(32)             \
   WU_CUDA_BODIES_OF_HEADS(64)             \

@@ -22,7 +22,7 @@ double mse_forward(Context& ctx, View<double, dyn> per_sample, auto prediction, 
   double* const partial = ctx.scratch<double>(b * parts);
   ctx.run_blocks(Body{partial, prediction.data, target.data, n, parts}, {b * parts, Body::threads, Body::shared_bytes});
   const std::span<double> sums = ctx.staging(b * parts);
-  runtime::download(ctx.stream(), sums.data(), partial, sums.size_bytes());
+  ctx.download(sums.data(), partial, sums.size_bytes());
   double total = 0;
   for (Index s = 0; s < b; ++s) {
     double sum = 0;

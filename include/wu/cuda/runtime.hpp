@@ -57,6 +57,9 @@ void copy(Stream&, void* to, const void* from, std::size_t bytes);
 /// Waits until `to` is there.
 void download(Stream&, void* to, const void* from, std::size_t bytes);
 void synchronise(Stream&);
+/// A number in the host's memory, at first 0, that kernels on the stream may write; it lives as long as the stream. What they wrote is
+/// there when the stream was waited for.
+int* note(Stream&);
 void multiply(Stream&, const Product&);
 /// By cuDNN. False where this build or machine has none, or it does not take these sizes; nothing is done then.
 bool attend(Stream&, const FusedAttention&);

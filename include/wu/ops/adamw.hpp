@@ -8,10 +8,11 @@
 #pragma once
 
 #include <cmath>
+#include <concepts>
 #include <span>
 
 #include "wu/core/dtype.hpp"
-#include "wu/ops/reference.hpp"
+#include "wu/ops/clip.hpp"
 
 namespace wu {
 
@@ -90,6 +91,19 @@ void adamw_update(reference&, const AdamWBuffers<T>& to, const AdamW& rule, Inde
     if (!to.average.empty()) to.average[k] += c.average * (w - to.average[k]);
     if constexpr (AdamWBuffers<T>::has_master) to.values[k] = static_cast<T>(w);
   }
+}
+
+/// One update with clipped gradients: rule.gradient_scale times all of them, brought to the limit where their norm is above it. Returns
+/// that norm, before clipping; where it is not finite, nothing is changed.
+template <class T>
+double clipped_adamw_update(std::derived_from<reference> auto& ctx, const AdamWBuffers<T>& to, AdamW rule, Index step,
+                            double limit) {
+  detail::check_adamw(to, rule, step);
+  const double norm = rule.gradient_scale * std::sqrt(squared_norm(ctx, to.gradients));
+  if (!std::isfinite(norm)) return norm;
+  rule.gradient_scale *= clip_factor(norm, limit);
+  adamw_update(ctx, to, rule, step);
+  return norm;
 }
 
 }  // namespace wu

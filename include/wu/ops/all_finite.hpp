@@ -1,6 +1,7 @@
 // Whether some parts of every row hold no NaN and no infinity.                     x: (rows, C); what lies between the parts is not read
 #pragma once
 
+#include <concepts>
 #include <span>
 
 #include "wu/ops/reference.hpp"
@@ -39,6 +40,12 @@ bool all_finite(reference&, auto x, std::span<const RowPart> parts) {
   for (const auto sum : sums)
     if (sum != 0) return false;
   return true;
+}
+
+/// Throws NonFiniteError with this sentence, which must be a literal, unless x is all finite. On a GPU, which is asked to look and not
+/// waited for, the next call that waits for it throws.
+void expect_finite(std::derived_from<reference> auto& ctx, auto x, std::span<const RowPart> parts, const char* sentence) {
+  if (!all_finite(ctx, x, parts)) throw NonFiniteError(sentence);
 }
 
 }  // namespace wu

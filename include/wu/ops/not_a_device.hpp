@@ -12,11 +12,13 @@ template <detail::NotADevice C> void adamw_update(C&, auto&&...) { detail::Expec
 template <detail::NotADevice C> bool all_finite(C&, auto&&...) { return detail::ExpectDevice<C>(), false; }
 template <detail::NotADevice C> void broadcast_rows_backward(C&, auto&&...) { detail::ExpectDevice<C>(); }
 template <detail::NotADevice C> void broadcast_rows_forward(C&, auto&&...) { detail::ExpectDevice<C>(); }
+template <detail::NotADevice C> double clipped_adamw_update(C&, auto&&...) { return detail::ExpectDevice<C>(), 0; }
 template <detail::NotADevice C> void depthwise_backward(C&, auto&&...) { detail::ExpectDevice<C>(); }
 template <detail::NotADevice C> void depthwise_forward(C&, auto&&...) { detail::ExpectDevice<C>(); }
 template <detail::NotADevice C> void edit_velocity(C&, auto&&...) { detail::ExpectDevice<C>(); }
 template <detail::NotADevice C> void embedding_backward(C&, auto&&...) { detail::ExpectDevice<C>(); }
 template <detail::NotADevice C> void embedding_forward(C&, auto&&...) { detail::ExpectDevice<C>(); }
+template <detail::NotADevice C> void expect_finite(C&, auto&&...) { detail::ExpectDevice<C>(); }
 template <detail::NotADevice C> void gated_add_backward(C&, auto&&...) { detail::ExpectDevice<C>(); }
 template <detail::NotADevice C> void gated_add_forward(C&, auto&&...) { detail::ExpectDevice<C>(); }
 template <detail::NotADevice C> void gelu_backward(C&, auto&&...) { detail::ExpectDevice<C>(); }

@@ -117,26 +117,27 @@ class Training {
             message("the loss is not finite at step ", next, ", part ", part + 1, " of ", options.accumulate));
       result.loss += loss / static_cast<double>(options.accumulate);
     }
-    const std::span<const Sum> gradients(gradients_.flat());
-    result.gradient_norm = std::sqrt(squared_norm(ctx, gradients)) / static_cast<double>(options.accumulate);
-    if (!std::isfinite(result.gradient_norm)) throw NonFiniteError(message("a gradient is not finite at step ", next));
     result.rate = options.schedule.rate(next);
     // Begun in the middle of a run, the average takes the weights as they are now for those of all steps before.
-    if (options.average_decay > 0 && !average) average = weights_.clone();
-    AdamWBuffers<T> buffers{.first = first.flat(), .second = second.flat(), .gradients = gradients};
+    const bool average_begins = options.average_decay > 0 && !average;
+    if (average_begins) average = weights_.clone();
+    AdamWBuffers<T> buffers{.first = first.flat(), .second = second.flat(), .gradients = gradients_.flat()};
     if constexpr (has_master) buffers.values = rounded_->flat(), buffers.master = weights_.flat();
     else buffers.values = weights_.flat();
     if (average) buffers.average = average->flat();
-    adamw_update(
-        ctx, buffers,
-        {.rate = result.rate,
-         .beta1 = options.beta1,
-         .beta2 = options.beta2,
-         .epsilon = options.epsilon,
-         .weight_decay = options.weight_decay,
-         .gradient_scale = clip_factor(result.gradient_norm, options.clip) / static_cast<double>(options.accumulate),
-         .average_decay = options.average_decay},
-        next);
+    result.gradient_norm = clipped_adamw_update(ctx, buffers,
+                                                {.rate = result.rate,
+                                                 .beta1 = options.beta1,
+                                                 .beta2 = options.beta2,
+                                                 .epsilon = options.epsilon,
+                                                 .weight_decay = options.weight_decay,
+                                                 .gradient_scale = 1 / static_cast<double>(options.accumulate),
+                                                 .average_decay = options.average_decay},
+                                                next, options.clip);
+    if (!std::isfinite(result.gradient_norm)) {
+      if (average_begins) average.reset();
+      throw NonFiniteError(message("a gradient is not finite at step ", next));
+    }
     step = next;
     return result;
   }

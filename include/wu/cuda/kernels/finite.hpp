@@ -12,11 +12,11 @@ struct RowParts {
   int count = 0;
 };
 
-/// found = 1 if a value is not finite, else left as it is. One block for each part of each row.
+/// found = mark if a value is not finite, else left as it is. One block for each part of each row.
 template <class T>
 struct FindNonFinite {
   using Sum = accumulator_t<T>;
-  int* found;
+  int *found, mark;
   const T* x;
   Index width;  ///< of a row
   RowParts parts;
@@ -25,7 +25,7 @@ struct FindNonFinite {
     const T* const from = x + row * width + parts.first[part];
     block.alone([&](int t) {
       for (Index k = t; k < parts.values[part]; k += block.threads)
-        if (static_cast<Sum>(from[k]) * Sum(0) != 0) *found = 1;  // whoever finds one writes the same
+        if (static_cast<Sum>(from[k]) * Sum(0) != 0) *found = mark;  // whoever finds one writes the same
     });
   }
 };

@@ -5,6 +5,24 @@
 
 namespace wu::cuda::kernel {
 
+/// Clipping's factor, found on the GPU: factor[0] = what all gradients are multiplied by, factor[1] = the norm of scale times them.
+struct ClipFactor {
+  double* factor;
+  const double* partial;  ///< (parts), of SquaredNorm
+  Index parts;
+  double scale, limit;
+  WU_BODY void operator()(Block block) const {
+    if (block.index > 0) return;
+    block.alone([&](int t) {
+      if (t > 0) return;
+      double sum = 0;
+      for (Index k = 0; k < parts; ++k) sum += partial[k];
+      const double norm = scale * std::sqrt(sum);
+      factor[0] = norm > limit ? scale * (limit / norm) : scale, factor[1] = norm;
+    });
+  }
+};
+
 /// One update. T: what the network reads.
 template <class T>
 struct AdamWUpdate {
@@ -14,10 +32,14 @@ struct AdamWUpdate {
   const Sum* gradients;
   Index count;
   Sum scale, beta1, beta2, epsilon, decay, rate, correction, average_share;
+  const double* clip;  ///< ClipFactor's factor, in place of scale; null: none
 
   WU_BODY void operator()(Block block) const {
+    // Of a norm that is NaN or infinite nothing is taken over.
+    if (clip && !(clip[1] - clip[1] == 0)) return;
+    const Sum by = clip ? static_cast<Sum>(clip[0]) : scale;
     block.share_out(count, [&](Index k) {
-      const Sum g = scale * gradients[k];
+      const Sum g = by * gradients[k];
       const Sum m = beta1 * first[k] + (1 - beta1) * g, v = beta2 * second[k] + (1 - beta2) * g * g;
       Sum w = weights[k];
       w -= rate * m / (std::sqrt(v) * correction + epsilon) + decay * w;
