@@ -57,9 +57,9 @@ each format "${files[@]}" || failed+=(format)
 # Without -march=native: what is found does not depend on this machine.
 cmake --preset release -B build/lint -D CMAKE_CXX_COMPILER=clang++ -D WU_NATIVE=OFF -D WU_CUDA=OFF -D CMAKE_COMPILE_WARNING_AS_ERROR=ON >/dev/null
 # Wrong programs under tests/compile_fail are nobody's sources, those under tests/package and packaging are built by projects of
-# their own, and those under tests/fuzz/libfuzzer by scripts/fuzz.sh.
+# their own, those under tests/fuzz/libfuzzer by scripts/fuzz.sh, and those under tests/cudnn only where cuDNN is.
 mapfile -t sources < <(printf '%s\n' "${files[@]}" | grep '\.cpp$' | grep -v -e '^tests/compile_fail/' -e '^tests/package/' -e '^packaging/' \
-  -e '^tests/fuzz/libfuzzer/')
+  -e '^tests/fuzz/libfuzzer/' -e '^tests/cudnn/')
 
 # A source's command is taken from CMake's list, as that of one target that it belongs to, without the part that writes code.
 warnings() {
