@@ -2,6 +2,8 @@
 // what is as PTX says it of mma.m16n8k16; the host computes the same from the same places.
 #pragma once
 
+#include <cstring>
+
 #include "wu/cuda/block.hpp"
 
 namespace wu::cuda {
@@ -28,10 +30,36 @@ struct Pair {
 #endif
   }
   /// 0: the first, 1: the second.
-  WU_BODY float value(int which) const {
+  WU_BODY bfloat16 value(int which) const {
     bfloat16 half;
     half.bits = static_cast<std::uint16_t>(which == 0 ? bits & 0xffffu : bits >> 16);
     return half;
+  }
+};
+
+/// Eight neighbours in four registers: what a thread reads and writes at once, in memory on a 16-byte boundary.
+struct Eight {
+  Pair part[4] = {};
+  /// 0: the first, 7: the last.
+  WU_BODY bfloat16 value(int which) const { return part[which / 2].value(which % 2); }
+  /// From memory.
+  WU_BODY static Eight at(const bfloat16* memory) {
+    Eight all;
+#ifdef __CUDA_ARCH__
+    const uint4 bits = *reinterpret_cast<const uint4*>(memory);
+    all.part[0].bits = bits.x, all.part[1].bits = bits.y, all.part[2].bits = bits.z, all.part[3].bits = bits.w;
+#else
+    std::memcpy(static_cast<void*>(all.part), memory, sizeof(all.part));
+#endif
+    return all;
+  }
+  /// Into memory.
+  WU_BODY void store(bfloat16* memory) const {
+#ifdef __CUDA_ARCH__
+    *reinterpret_cast<uint4*>(memory) = make_uint4(part[0].bits, part[1].bits, part[2].bits, part[3].bits);
+#else
+    std::memcpy(static_cast<void*>(memory), part, sizeof(part));
+#endif
   }
 };
 

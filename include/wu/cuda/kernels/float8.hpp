@@ -64,21 +64,6 @@ struct QuantiseRows {
 
  private:
   using Codes = std::uint32_t;  // four of them
-  struct Eight {
-    Pair part[at_once / 2] = {};
-    WU_BODY float value(int i) const { return part[i / 2].value(i % 2); }
-    /// From memory on a 16-byte boundary.
-    WU_BODY static Eight at(const bfloat16* memory) {
-      Eight all;
-#ifdef __CUDA_ARCH__
-      const uint4 bits = *reinterpret_cast<const uint4*>(memory);
-      all.part[0].bits = bits.x, all.part[1].bits = bits.y, all.part[2].bits = bits.z, all.part[3].bits = bits.w;
-#else
-      std::memcpy(static_cast<void*>(all.part), memory, sizeof(all.part));
-#endif
-      return all;
-    }
-  };
 
   WU_BODY static Index row_of(Block block, int t) { return block.index * rows_of_block + t / warp_size; }
   /// work(position, values) for every eighth of this thread's share of its row; behind the row's end they are zero.

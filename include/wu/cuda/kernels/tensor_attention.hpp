@@ -8,11 +8,6 @@
 
 namespace wu::cuda::kernel {
 
-/// What a thread loads and stores at once.
-struct alignas(16) Eight {
-  bfloat16 of[8];
-};
-
 /// Bound: the head width, or more; the rest is zero. A multiple of 16.
 template <int Bound>
 struct TensorAttentionSizes {
@@ -31,21 +26,31 @@ struct TensorAttentionSizes {
   template <int Rows>
   WU_BODY static void load(Block block, bfloat16* to, bfloat16* turned, Strided<const bfloat16> from, const Map& group_map,
                            const Map& map, Index group, Index first, Index count, Index column, int width) {
-    static_assert(threads % Rows == 0);
+    constexpr int step = threads / Rows * 8, pieces = Bound / step, at_once = pieces < 4 ? pieces : 4;
+    static_assert(threads % Rows == 0 && Bound % step == 0 && pieces % at_once == 0);
     const Index base = group_map(group);
     block.alone([&](int t) {
       // Eight channels at a time. A thread keeps to one row, so the map is asked once; neighbouring threads have neighbouring
-      // rows, so that what is turned is stored side by side.
-      const int r = t % Rows;
+      // rows, so that what is turned is stored side by side. Some pieces are under way together, for memory is far and a store
+      // waits for what it stores.
+      const int r = t % Rows, first_column = t / Rows * 8;
       const bool there = first + r < count;
       const bfloat16* const source = there ? &from(base + map(first + r), column) : nullptr;
-      for (int c = t / Rows * 8; c < Bound; c += threads / Rows * 8) {
-        Eight values{};
-        if (there && c < width) values = *reinterpret_cast<const Eight*>(source + c);
-        if (to) *reinterpret_cast<Eight*>(to + r * pitch + c) = values;
-        if (turned) {
+      WU_UNROLL
+      for (int done = 0; done < pieces; done += at_once) {
+        Eight piece[at_once];
+        WU_UNROLL
+        for (int p = 0; p < at_once; ++p) {
+          const int c = first_column + (done + p) * step;
+          if (there && c < width) piece[p] = Eight::at(source + c);
+        }
+        WU_UNROLL
+        for (int p = 0; p < at_once; ++p) {
+          const int c = first_column + (done + p) * step;
+          if (to) piece[p].store(to + r * pitch + c);
+          if (!turned) continue;
           WU_UNROLL
-          for (int i = 0; i < 8; ++i) turned[(c + i) * (Rows + 8) + r] = values.of[i];
+          for (int i = 0; i < 8; ++i) turned[(c + i) * (Rows + 8) + r] = piece[p].value(i);
         }
       }
     });
