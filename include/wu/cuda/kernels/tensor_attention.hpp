@@ -22,13 +22,12 @@ struct TensorAttentionSizes {
   static constexpr int turned_values = Bound * (Rows + 8);
 
   /// A tile of Rows rows into shared memory, row by row; beyond `count` rows and the head's width zero. turned: also with rows and
-  /// columns exchanged; either may be null.
+  /// columns exchanged; either may be null. base: the group's part of a row's number.
   template <int Rows>
-  WU_BODY static void load(Block block, bfloat16* to, bfloat16* turned, Strided<const bfloat16> from, const Map& group_map,
-                           const Map& map, Index group, Index first, Index count, Index column, int width) {
+  WU_BODY static void load(Block block, bfloat16* to, bfloat16* turned, Strided<const bfloat16> from, Index base,
+                           const Map& map, Index first, Index count, Index column, int width) {
     constexpr int step = threads / Rows * 8, pieces = Bound / step, at_once = pieces < 4 ? pieces : 4;
     static_assert(threads % Rows == 0 && Bound % step == 0 && pieces % at_once == 0);
-    const Index base = group_map(group);
     block.alone([&](int t) {
       // Eight channels at a time. A thread keeps to one row, so the map is asked once; neighbouring threads have neighbouring
       // rows, so that what is turned is stored side by side. Some pieces are under way together, for memory is far and a store
@@ -79,7 +78,7 @@ struct TensorAttention : TensorAttentionSizes<Bound> {
 
   WU_BODY void operator()(Block block) const {
     const TileAt at(block.index, s.queries, S::own_rows, s);
-    const Index channel = at.head * s.width, base = s.query_group(at.group);
+    const Index channel = at.head * s.width, base = s.query_group(at.group), key_base = s.key_group(at.group);
     bfloat16 *const keys = reinterpret_cast<bfloat16*>(block.shared), *const values = keys + S::template tile_values<tile>;
     OfThread<State> state;
     OfThread<float> largest[2], now[2];
@@ -88,8 +87,7 @@ struct TensorAttention : TensorAttentionSizes<Bound> {
     };
 
     // The queries by way of the keys' shared memory.
-    S::template load<S::own_rows>(block, keys, nullptr, q, s.query_group, s.query, at.group, at.first, s.queries, channel,
-                                  s.width);
+    S::template load<S::own_rows>(block, keys, nullptr, q, base, s.query, at.first, s.queries, channel, s.width);
     block.wait();
     block.each([&](int t) {
       WU_UNROLL
@@ -98,8 +96,8 @@ struct TensorAttention : TensorAttentionSizes<Bound> {
       largest[0][t] = largest[1][t] = -INFINITY;
     });
     for (Index first = 0; first < s.keys; first += tile) {
-      S::template load<tile>(block, keys, nullptr, k, s.key_group, s.key, at.group, first, s.keys, channel, s.width);
-      S::template load<tile>(block, nullptr, values, v, s.key_group, s.key, at.group, first, s.keys, channel, s.width);
+      S::template load<tile>(block, keys, nullptr, k, key_base, s.key, first, s.keys, channel, s.width);
+      S::template load<tile>(block, nullptr, values, v, key_base, s.key, first, s.keys, channel, s.width);
       block.wait();
       block.alone([&](int t) {
         WU_UNROLL
@@ -200,8 +198,9 @@ struct TensorAttentionBackward : TensorAttentionSizes<Bound> {
     const Index all_own = OfKeys ? s.keys : s.queries, all_others = OfKeys ? s.queries : s.keys;
     const TileAt at(block.index, all_own, S::own_rows, s);
     const Index channel = at.head * s.width;
-    const Map &own_group = OfKeys ? s.key_group : s.query_group, &own_map = OfKeys ? s.key : s.query,
-              &other_group = OfKeys ? s.query_group : s.key_group, &other_map = OfKeys ? s.query : s.key;
+    const Map &own_map = OfKeys ? s.key : s.query, &other_map = OfKeys ? s.query : s.key;
+    const Index own_base = (OfKeys ? s.key_group : s.query_group)(at.group),
+                other_base = (OfKeys ? s.query_group : s.key_group)(at.group);
     bfloat16 *const own_left = reinterpret_cast<bfloat16*>(block.shared),
                     *const own_right = own_left + S::template tile_values<S::own_rows>,
                     *const left = own_right + S::template tile_values<S::own_rows>,
@@ -212,30 +211,30 @@ struct TensorAttentionBackward : TensorAttentionSizes<Bound> {
                                                                                                               of_lse + tile;
     PerThread<State, S::threads> state;
 
-    S::template load<S::own_rows>(block, own_left, nullptr, OfKeys ? k : q, own_group, own_map, at.group, at.first, all_own,
+    S::template load<S::own_rows>(block, own_left, nullptr, OfKeys ? k : q, own_base, own_map, at.first, all_own, channel,
+                                  s.width);
+    S::template load<S::own_rows>(block, own_right, nullptr, OfKeys ? v : dout, own_base, own_map, at.first, all_own,
                                   channel, s.width);
-    S::template load<S::own_rows>(block, own_right, nullptr, OfKeys ? v : dout, own_group, own_map, at.group, at.first,
-                                  all_own, channel, s.width);
     block.alone([&](int t) {
       WU_UNROLL
       for (int half = 0; half < 2; ++half) {
         const Index i = at.first + t / warp_size * S::warp_rows + t % warp_size / 4 + 8 * half;
         const bool there = !OfKeys && i < s.queries;
-        const Index row = there ? s.query_group(at.group) + s.query(i) : 0;
+        const Index row = there ? own_base + own_map(i) : 0;
         state[t].lse[half] = there ? lse(row, at.head) : 0;
         state[t].delta[half] = there ? delta[row * s.heads + at.head] : 0;
       }
     });
     for (Index first = 0; first < all_others; first += tile) {
-      S::template load<tile>(block, left, left_turned, OfKeys ? q : k, other_group, other_map, at.group, first, all_others,
-                             channel, s.width);
-      S::template load<tile>(block, right, OfKeys ? right_turned : nullptr, OfKeys ? dout : v, other_group, other_map,
-                             at.group, first, all_others, channel, s.width);
+      S::template load<tile>(block, left, left_turned, OfKeys ? q : k, other_base, other_map, first, all_others, channel,
+                             s.width);
+      S::template load<tile>(block, right, OfKeys ? right_turned : nullptr, OfKeys ? dout : v, other_base, other_map, first,
+                             all_others, channel, s.width);
       if (OfKeys)
         block.alone([&](int t) {
           if (t >= tile) return;
           const bool there = first + t < s.queries;
-          const Index row = there ? s.query_group(at.group) + s.query(first + t) : 0;
+          const Index row = there ? other_base + other_map(first + t) : 0;
           of_lse[t] = there ? lse(row, at.head) : 0;
           of_delta[t] = there ? delta[row * s.heads + at.head] : 0;
         });
@@ -294,7 +293,7 @@ struct TensorAttentionBackward : TensorAttentionSizes<Bound> {
       for (int half = 0; half < 2; ++half) {
         const Index i = at.first + t / warp_size * S::warp_rows + t % warp_size / 4 + 8 * half;
         if (i >= all_own) continue;
-        const Index row = own_group(at.group) + own_map(i);
+        const Index row = own_base + own_map(i);
         WU_UNROLL
         for (int n = 0; n < Bound / 8; ++n) WU_UNROLL
         for (int c = 0; c < 2; ++c) {
