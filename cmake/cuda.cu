@@ -22,7 +22,7 @@ namespace wu::cuda {
 namespace {
 
 /// "a: b on NVIDIA H200, device 0"
-[[noreturn]] void fail(const Message& call, const char* what) {
+[[noreturn]] void fail(const Message& call, std::string_view what) {
   (void)cudaGetLastError();  // else the next launch would find it and be blamed
   int device = 0;
   cudaDeviceProp properties{};
@@ -149,8 +149,9 @@ struct Alignments {
   }
 };
 
-/// There is no preference for a bias, and cuBLASLt may read sixteen bytes of one at a time.
-bool bias_fits(const Product& p) { return p.bias && alignment_of(p.bias) >= 4; }
+/// There is no preference for a bias: what cuBLASLt may take for granted it sees by an address. It may read sixteen bytes at a time.
+constexpr std::uintptr_t bias_alignment = 16;
+bool bias_fits(const Product& p) { return p.bias && reinterpret_cast<std::uintptr_t>(p.bias) % bias_alignment == 0; }
 
 Layout layout(cudaDataType type, Index rows, Index columns, Index leading, Index batch, Index step) {
   cublasLtMatrixLayout_t handle = nullptr;
@@ -195,6 +196,7 @@ struct Stream {
   std::map<Shape, Prepared> prepared;
 #ifdef WU_CUDNN
   cudnnHandle_t attention = nullptr;
+  bool no_attention = false;  ///< cuDNN was asked for a handle, and gave none
   std::map<std::array<Index, 23>, cudnn::Plan> plans;
   std::vector<void*> attention_workspaces;  ///< the last one is used; a Recording may use those before it
   std::int64_t attention_bytes = 0;
@@ -252,7 +254,7 @@ void prepare(Stream& stream, Prepared& made, const Product& p, bool with_bias, b
   set(CUBLASLT_MATMUL_DESC_TRANSB, p.transposed_a ? CUBLAS_OP_T : CUBLAS_OP_N);
   if (with_bias) {
     set(CUBLASLT_MATMUL_DESC_EPILOGUE, CUBLASLT_EPILOGUE_BIAS);
-    set(CUBLASLT_MATMUL_DESC_BIAS_POINTER, p.bias);
+    set(CUBLASLT_MATMUL_DESC_BIAS_POINTER, reinterpret_cast<const void*>(bias_alignment));  // all that is asked of this one
     set(CUBLASLT_MATMUL_DESC_BIAS_DATA_TYPE, result);
   }
   if (p.operands == Scalar::f8) set(CUBLASLT_MATMUL_DESC_FAST_ACCUM, static_cast<std::int8_t>(p.fast_sums));
@@ -441,13 +443,29 @@ std::array<Index, 23> numbers_of(const FusedAttention& a) {
   all[at] = a.backward();
   return all;
 }
+
+/// Memory for a plan, or null where there is none left. Twice as much as before, if that is there: what it outgrows is kept.
+void* attention_workspace(Stream& stream, std::int64_t bytes) {
+  for (const std::int64_t size : {2 * stream.attention_bytes, bytes}) {
+    if (bytes <= stream.attention_bytes) break;
+    if (size < bytes) continue;
+    try {
+      stream.attention_workspaces.push_back(device_memory(stream.device).take(static_cast<std::size_t>(size)));
+      stream.attention_bytes = size;
+    } catch (const OutOfMemory&) {  // wu's own kernels need none
+    }
+  }
+  return bytes <= stream.attention_bytes ? stream.attention_workspaces.back() : nullptr;
+}
 }  // namespace
 
 bool attend(Stream& stream, const FusedAttention& a) {
   const cudaStream_t on = current(stream);
+  if (stream.no_attention) return false;
   if (!stream.attention) {
-    if (cudnnCreate(&stream.attention) != CUDNN_STATUS_SUCCESS) {
-      stream.attention = nullptr;
+    // An older one than it was compiled with leaves sums as they are that this counts on being zero.
+    if (cudnnGetVersion() < 91900 || cudnnCreate(&stream.attention) != CUDNN_STATUS_SUCCESS) {
+      stream.attention = nullptr, stream.no_attention = true;
       return false;
     }
     if (cudnnSetStream(stream.attention, on) != CUDNN_STATUS_SUCCESS) fail(message("cudnnSetStream"), "refused");
@@ -457,17 +475,20 @@ bool attend(Stream& stream, const FusedAttention& a) {
   if (found == stream.plans.end())
     found = stream.plans.emplace(numbers, cudnn::Plan(cudnn::Target(stream.attention), a)).first;
   const cudnn::Plan& plan = found->second;
-  if (!plan) return false;
-  if (plan.workspace() > stream.attention_bytes) {
-    stream.attention_workspaces.push_back(device_memory(stream.device).take(static_cast<std::size_t>(plan.workspace())));
-    stream.attention_bytes = plan.workspace();
+  if (!plan) {
+    if (!plan.settled()) stream.plans.erase(found);
+    return false;
   }
+  void* workspace = nullptr;
+  if (plan.workspace() > 0 && !(workspace = attention_workspace(stream, plan.workspace()))) return false;
   try {
-    plan.run(stream.attention, a, stream.attention_workspaces.empty() ? nullptr : stream.attention_workspaces.back());
+    plan.run(stream.attention, a, workspace);
   } catch (const cudnn::Refused& refused) {
+    if (refused.for_good()) return false;
     fail(message(refused.call, " of attention, ", a.groups, " groups of ", a.queries, " queries and ", a.keys, " keys, ",
                  a.heads, " heads of ", a.width),
-         cudnnGetErrorString(refused.status));
+         std::string_view(
+             message(cudnnGetErrorString(refused.status), "; a context made with {.cudnn = false} does not ask cuDNN")));
   }
   return true;
 }

@@ -112,25 +112,19 @@ class AttentionGraph {
 /// Attention of one shape, ready to run; empty where cuDNN has no engine for it.
 class Plan {
  public:
+  /// An engine that keeps more than this beside its operands, in bytes, keeps scores there, or the sums of dq once more: it is not taken.
+  static constexpr std::int64_t most_of_an_engine = std::int64_t{64} << 20;
+
   Plan() = default;
   Plan(const Target& target, const FusedAttention& a) {
     try {
       const AttentionGraph graph(a);
-      const std::vector<Descriptor> engines = graph.operations().engines(target);
-      for (auto engine = engines.begin(); !plan_ && engine != engines.end(); ++engine) try {
-          plan_ = plan_of(target, *engine);
-        } catch (const Refused&) {  // the next one may take it
-        }
-      if (!plan_) return;
-      std::int64_t values = 0;
-      expect(cudnnBackendGetAttribute(plan_.get(), CUDNN_ATTR_EXECUTION_PLAN_WORKSPACE_SIZE, CUDNN_TYPE_INT64, 1, &values,
-                                      &own_workspace_),
-             "cudnnBackendGetAttribute");
-      delta_ = rounded(own_workspace_), dq_sums_ = delta_ + rounded(AttentionGraph::delta_bytes(a));
-      workspace_ = dq_sums_ + AttentionGraph::dq_sums_bytes(a);
-    } catch (const Refused&) { plan_ = Descriptor(); }
+      for (const Descriptor& engine : graph.operations().engines(target)) take(target, engine, a);
+    } catch (const Refused& refused) { settled_ = settled_ && refused.for_good(); }
   }
   explicit operator bool() const { return static_cast<bool>(plan_); }
+  /// Whether another attempt would end in the same way.
+  bool settled() const { return plan_ || settled_; }
   /// Bytes that run() needs.
   std::int64_t workspace() const { return workspace_; }
 
@@ -157,8 +151,22 @@ class Plan {
  private:
   static std::int64_t rounded(std::int64_t bytes) { return (bytes + 255) / 256 * 256; }
 
+  /// Unless there is a plan already, or this engine is none for it.
+  void take(const Target& target, const Descriptor& engine, const FusedAttention& a) {
+    if (plan_) return;
+    try {
+      Descriptor plan = plan_of(target, engine);
+      const std::int64_t own = workspace_of(plan);
+      if (own > most_of_an_engine) return;
+      plan_ = std::move(plan);
+      delta_ = rounded(own), dq_sums_ = delta_ + rounded(AttentionGraph::delta_bytes(a));
+      workspace_ = dq_sums_ + AttentionGraph::dq_sums_bytes(a);
+    } catch (const Refused& refused) { settled_ = settled_ && refused.for_good(); }
+  }
+
   Descriptor plan_;
-  std::int64_t own_workspace_ = 0, delta_ = 0, dq_sums_ = 0, workspace_ = 0;
+  bool settled_ = true;
+  std::int64_t delta_ = 0, dq_sums_ = 0, workspace_ = 0;
 };
 
 }  // namespace wu::cuda::cudnn

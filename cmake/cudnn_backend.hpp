@@ -15,6 +15,8 @@ namespace wu::cuda::cudnn {
 struct Refused {
   const char* call;
   cudnnStatus_t status;
+  /// It never takes that, rather than not now.
+  bool for_good() const { return status >= CUDNN_STATUS_NOT_SUPPORTED && status < CUDNN_STATUS_NOT_SUPPORTED + 1000; }
 };
 inline void expect(cudnnStatus_t status, const char* call) {
   if (status != CUDNN_STATUS_SUCCESS) throw Refused{call, status};
@@ -57,11 +59,15 @@ class Target {
   /// A CUDNN_BACKEND_DEVICEPROP_DESCRIPTOR, which must outlive this.
   explicit Target(const Descriptor& properties) : properties_(&properties) {}
 
-  bool is_there() const { return handle_ != nullptr; }
-  void name_in(Descriptor& descriptor, cudnnBackendAttributeName_t handle, cudnnBackendAttributeName_t properties) const {
-    if (is_there()) descriptor.set(handle, CUDNN_TYPE_HANDLE, &handle_);
-    else descriptor.set(properties, *properties_);
+  ///@{
+  /// Each names it if it is known in that way.
+  void name_handle(Descriptor& in, cudnnBackendAttributeName_t as) const {
+    if (handle_) in.set(as, CUDNN_TYPE_HANDLE, &handle_);
   }
+  void name_properties(Descriptor& in, cudnnBackendAttributeName_t as) const {
+    if (properties_) in.set(as, *properties_);
+  }
+  ///@}
 
  private:
   cudnnHandle_t handle_ = nullptr;
@@ -70,7 +76,7 @@ class Target {
 
 using Four = std::array<std::int64_t, 4>;  ///< batch, heads, rows, columns
 
-/// A tensor of a graph.
+/// A tensor of a graph. What lies in memory lies on 16 bytes.
 struct Tensor {
   /// In memory, a number of the host's that travels with the launch, or nowhere: only between two operations.
   enum class Lies : std::uint8_t { in_memory, with_the_launch, nowhere };
@@ -145,14 +151,14 @@ class OperationGraph {
     for (const Descriptor& operation : operations_) operations.push_back(operation.get());
     graph.set(CUDNN_ATTR_OPERATIONGRAPH_OPS, CUDNN_TYPE_BACKEND_DESCRIPTOR, operations.data(),
               static_cast<std::int64_t>(operations.size()));
-    if (target.is_there()) target.name_in(graph, CUDNN_ATTR_OPERATIONGRAPH_HANDLE, {});
+    target.name_handle(graph, CUDNN_ATTR_OPERATIONGRAPH_HANDLE);
     graph.finish();
 
     Descriptor heuristics(CUDNN_BACKEND_ENGINEHEUR_DESCRIPTOR);
     const cudnnBackendHeurMode_t mode = CUDNN_HEUR_MODE_A;
     heuristics.set(CUDNN_ATTR_ENGINEHEUR_OPERATION_GRAPH, graph);
     heuristics.set(CUDNN_ATTR_ENGINEHEUR_MODE, CUDNN_TYPE_HEUR_MODE, &mode);
-    if (!target.is_there()) target.name_in(heuristics, {}, CUDNN_ATTR_ENGINEHEUR_DEVICEPROP);
+    target.name_properties(heuristics, CUDNN_ATTR_ENGINEHEUR_DEVICEPROP);
     heuristics.finish();
     std::int64_t count = 0;
     const auto results = [&](std::int64_t room, void* to) {
@@ -198,10 +204,20 @@ class OperationGraph {
   std::vector<Descriptor> operations_;
 };
 
+/// Bytes that a plan needs beside its operands.
+inline std::int64_t workspace_of(const Descriptor& plan) {
+  std::int64_t values = 0, bytes = 0;
+  expect(
+      cudnnBackendGetAttribute(plan.get(), CUDNN_ATTR_EXECUTION_PLAN_WORKSPACE_SIZE, CUDNN_TYPE_INT64, 1, &values, &bytes),
+      "cudnnBackendGetAttribute");
+  return bytes;
+}
+
 /// An engine's configuration, ready to run; throws Refused where the device or the driver will not have it.
 inline Descriptor plan_of(const Target& target, const Descriptor& engine) {
   Descriptor plan(CUDNN_BACKEND_EXECUTION_PLAN_DESCRIPTOR);
-  target.name_in(plan, CUDNN_ATTR_EXECUTION_PLAN_HANDLE, CUDNN_ATTR_EXECUTION_PLAN_DEVICEPROP);
+  target.name_handle(plan, CUDNN_ATTR_EXECUTION_PLAN_HANDLE);
+  target.name_properties(plan, CUDNN_ATTR_EXECUTION_PLAN_DEVICEPROP);
   plan.set(CUDNN_ATTR_EXECUTION_PLAN_ENGINE_CONFIG, engine);
   plan.finish();
   return plan;

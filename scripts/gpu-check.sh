@@ -39,7 +39,7 @@ esac
 
 # NVIDIA_SMI: so that a test on a machine with a GPU can see what happens without.
 smi=${NVIDIA_SMI:-nvidia-smi}
-about() { "$smi" --query-gpu="$1" --format=csv,noheader 2>/dev/null | head -n 1; }
+about() { "$smi" --query-gpu="$1" --format=csv,noheader 2>/dev/null | sed -n 1p; }
 if ! device=$(about name) || [[ ! $device ]]; then
   echo "gpu-check.sh: skipped: $smi finds no NVIDIA GPU on this machine, so nothing was built or checked" >&2
   exit 77
@@ -85,9 +85,13 @@ capability=$(about compute_cap | tr -d '. ' || true)
 [[ $capability =~ ^[0-9]+$ ]] || capability=''  # a driver that does not know the question: the default
 generator=()
 if command -v ninja >/dev/null; then generator=(-G Ninja); fi
+# PyTorch's cuDNN, where there is one: it comes without the name that CMake looks for, and is the one that PyTorch is measured with.
+cudnn=$("$python" -c 'import nvidia.cudnn; print(list(nvidia.cudnn.__path__)[0])' 2>/dev/null || true)
+if [[ ! -f $cudnn/include/cudnn.h || ! -f $cudnn/lib/libcudnn.so.9 ]]; then cudnn=''; fi
 configure() {
   limited 60 cmake -S "$root" -B "$build" "${generator[@]}" -DCMAKE_BUILD_TYPE=Release -DWU_CUDA=ON -DWU_GPU_CHECK=ON \
     -DWU_BUILD_TESTS=OFF -DWU_BUILD_EXAMPLES=OFF -DWU_BUILD_BENCHMARKS=OFF -DWU_ARRAYS=OFF -DWU_INSTALL=OFF \
+    ${cudnn:+"-DWU_CUDNN_INCLUDE=$cudnn/include" "-DWU_CUDNN_LIBRARY=$cudnn/lib/libcudnn.so.9"} \
     ${capability:+"-DCMAKE_CUDA_ARCHITECTURES=$capability"} ${boost:+"-DWU_BOOST_HEADERS=$(cd "$boost" && pwd)"}
 }
 echo "---- build"
@@ -101,9 +105,10 @@ tests=$build/tests/cuda/test-cuda-gpu bench=$build/benchmarks/cuda/wu-bench-cuda
 
 quoted() { printf '%s' "${1//[\\\"]/}"; }  # a name with such characters may lose them
 commit=$(git -C "$root" rev-parse HEAD 2>/dev/null || echo unknown)
-printf '{"date": "%s", "commit": "%s", "device": "%s", "memory": "%s", "driver": "%s", "nvcc": "%s"}\n' "$(date -u +%Y-%m-%dT%H:%MZ)" \
+built_with=$(sed -n 's/^-- wu: wu::cuda asks cuDNN \([0-9.]*\) .*/\1/p' "$out/build.log")
+printf '{"date": "%s", "commit": "%s", "device": "%s", "memory": "%s", "driver": "%s", "nvcc": "%s", "wu with cuDNN": "%s"}\n' "$(date -u +%Y-%m-%dT%H:%MZ)" \
   "$(quoted "$commit")" "$(quoted "$device")" "$(quoted "$(about memory.total)")" "$(quoted "$(about driver_version)")" \
-  "$(quoted "$("$nvcc" --version | sed -n 's/.*release \([^,]*\),.*/\1/p')")" >"$out/machine.json"
+  "$(quoted "$("$nvcc" --version | sed -n 's/.*release \([^,]*\),.*/\1/p')")" "${built_with:-no}" >"$out/machine.json"
 
 # ---- parity --------------------------------------------------------------------------------------------------------------
 if wanted parity; then
@@ -115,7 +120,8 @@ fi
 
 # ---- sanitize ------------------------------------------------------------------------------------------------------------
 # sanitize TOOL SECONDS WHAT [OPTION...] COMMAND...: one line of sanitize.tsv.
-# run_body is the one kernel of wu; what cuBLASLt does with shared memory is not its concern.
+# run_body is the one kernel of wu; what cuBLASLt does with shared memory is not its concern. Calls that fail are not memcheck's to
+# report: wu looks at every status, and a test asks for what may not be done.
 sanitize() {
   local start=$SECONDS status=0 log="$out/sanitize-$1-${3//[^a-z]/-}.log"
   limited "$2" "$sanitizer" --tool "$1" --error-exitcode 86 "${@:4}" >"$log" 2>&1 || status=$?
@@ -128,10 +134,10 @@ if wanted sanitize; then
   sanitizer=$(command -v compute-sanitizer || echo "$(dirname "$nvcc")/compute-sanitizer")
   : >"$out/sanitize.tsv"
   if [[ -x $sanitizer ]]; then
-    sanitize memcheck 75 'the tests' "$tests" --color_output=no
+    sanitize memcheck 75 'the tests' --report-api-errors no "$tests" --color_output=no
     sanitize racecheck 75 'tests with shared memory' --kernel-name kns=run_body "$tests" --color_output=no \
       --run_test='attention*,*norms,linear_layers,optimiser_steps'
-    sanitize memcheck 45 'the benchmarks, tiny' "$bench" --tiny --all
+    sanitize memcheck 45 'the benchmarks, tiny' --report-api-errors no "$bench" --tiny --all
   else
     outcome 127 "sanitize: no compute-sanitizer on the PATH or beside $nvcc"
   fi
@@ -143,11 +149,11 @@ if wanted bench; then
   peer=()
   if "$python" -c 'import torch; assert torch.cuda.is_available()' 2>/dev/null; then peer=(--python "$python")
   else echo "gpu-check.sh: $python has no PyTorch that sees the GPU: wu alone is measured" >&2; fi
-  common=(--wu "$bench" "${peer[@]}" --out "$out")
+  common=(--wu "$bench" "${peer[@]}" --out "$out" --cache "$build/inductor")
   if ((${#peer[@]})); then  # both sides compute the same, before anything is measured
     status=0
     limited 100 python3 "$root/benchmarks/cuda/compare.py" "${common[@]}" --out "$out/same" --tiny --rounds 0 --modes eager \
-      || status=$?
+      ${resume:+--keep} || status=$?
     outcome "$status" 'bench: that both sides compute the same'
   fi
   status=0

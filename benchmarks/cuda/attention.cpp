@@ -26,8 +26,9 @@ struct Operands {
 /// While it is there, attention does not go to cuDNN.
 struct OwnKernels {
   cuda::Context& ctx;
+  bool before = ctx.cudnn();
   explicit OwnKernels(cuda::Context& context) : ctx(context) { ctx.cudnn(false); }
-  ~OwnKernels() { ctx.cudnn(true); }
+  ~OwnKernels() { ctx.cudnn(before); }
 };
 
 template <class T, Index C, Index D>

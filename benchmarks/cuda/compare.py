@@ -32,8 +32,9 @@ class Failed(Exception):
 class Side:
     """A process that reads commands, and is started when there is something to ask."""
 
-    def __init__(self, *command, environment=None):
+    def __init__(self, *command, environment=None, ends_on_error=False):
         self.command, self.environment, self.process = command, environment or {}, None
+        self.ends_on_error = ends_on_error
 
     def ask(self, *words):
         if self.process is None or self.process.poll() is not None:
@@ -47,6 +48,8 @@ class Side:
             self.end()
             raise Failed(f"no answer to: {' '.join(map(str, words))}") from None
         if "error" in answer:
+            if self.ends_on_error:
+                self.end()
             raise Failed(answer["error"])
         return answer
 
@@ -62,8 +65,9 @@ class Side:
 class Comparison:
     def __init__(self, options):
         self.options, self.end = options, time.monotonic() + options.limit
-        self.wu = Side(options.wu, *(["--tiny"] if options.tiny else []))
-        cache = str(pathlib.Path(options.out).resolve() / "inductor")  # what torch.compile has made is kept for another run
+        # After an error of the device nothing else works in the same process.
+        self.wu = Side(options.wu, *(["--tiny"] if options.tiny else []), ends_on_error=True)
+        cache = str(pathlib.Path(options.cache or f"{options.out}/inductor").resolve())
         flags = (["--tiny"] if options.tiny else []) + (["--whole"] if options.whole else [])
         self.torch = options.python and Side(options.python, str(HERE / "torch_side.py"), options.device, *flags,
                                              environment={"TORCHINDUCTOR_CACHE_DIR": cache, "OMP_NUM_THREADS": "1"})
@@ -97,6 +101,8 @@ class Comparison:
         runs = {}
         with self.noting(entry, "wu"):
             self.wu.ask("open", name)
+            # Now, for it counts what the whole device has less, and PyTorch's side is idle until it is asked.
+            entry["memory"]["wu"] = self.wu.ask("memory")
             runs["wu"] = lambda: self.wu.ask("run", self.options.seconds)
         if self.torch and has_peer(name):
             with self.noting(entry, "torch"):
@@ -112,8 +118,8 @@ class Comparison:
                 self.write()
         for side in runs:
             with self.noting(entry, side):
-                if side not in entry["failed"]:
-                    entry["memory"][side] = self.wu.ask("memory") if side == "wu" else self.torch.ask("memory", side)
+                if side != "wu" and side not in entry["failed"]:
+                    entry["memory"][side] = self.torch.ask("memory", side)
 
     def run(self):
         if self.options.keep and self.file.exists():
@@ -139,7 +145,7 @@ class Comparison:
                     self.check(work["name"], entry)
             if self.options.rounds > 0:
                 self.measure(work["name"], entry)
-            entry["complete"] = not entry["failed"]
+            entry["complete"] = not {"wu", "check"} & set(entry["failed"])
             self.write()
         self.results["works"] = {work["name"]: self.results["works"][work["name"]] for work in listed["works"]
                                  if work["name"] in self.results["works"]}
@@ -173,6 +179,7 @@ def main():
     parser.add_argument("--limit", type=float, default=3600, help="seconds after which no other work is begun")
     parser.add_argument("--keep", action="store_true", help="works that an earlier run into the same folder has completed stay")
     parser.add_argument("--out", default="out", metavar="DIR", help="where bench.json goes (default: ./out)")
+    parser.add_argument("--cache", metavar="DIR", help="where what torch.compile makes is kept for another run (default: DIR/inductor)")
     options = parser.parse_args()
     pathlib.Path(options.out).mkdir(parents=True, exist_ok=True)
     comparison = Comparison(options)

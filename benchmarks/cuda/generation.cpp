@@ -48,7 +48,7 @@ void add(std::vector<Work>& works, Index length) {
                        once(s);
                        const auto fetch = [&s, tokens = made.tokens] {
                          std::vector<T> host(static_cast<std::size_t>(tokens.size()));
-                         cuda::runtime::download(s.ctx.stream(), host.data(), tokens.data, host.size() * sizeof(T));
+                         s.ctx.download(host.data(), tokens.data, host.size() * sizeof(T));
                          return host;
                        };
                        s.keep(std::make_shared<cuda::Float8Weights>(s.ctx, made.weights));

@@ -141,7 +141,7 @@ def of_bench(bench):
         remarks = [f"{side}: {what}" for side, what in entry["failed"].items()]
         if not entry["times"] and not entry["failed"]:
             remarks.append("not measured, for the time was up")
-        if (error := memory.get("wu", {}).get("error")) is not None:
+        if (error := memory.get("wu", {}).get("relative_error")) is not None:
             remarks.append(f"relative error {error:.1e} against bfloat16")
         if (kernel := memory.get("wu", {}).get("attention")) is not None:
             remarks.append(f"attention: {kernel}")

@@ -149,7 +149,7 @@ class Setup {
       std::vector<std::int64_t> shape;
       for (std::size_t axis = 0; axis < sizeof...(E); ++axis) shape.push_back(view.extent(axis));
       std::vector<T> host(static_cast<std::size_t>(view.size()));
-      cuda::runtime::download(ctx.stream(), host.data(), view.data, host.size() * sizeof(T));
+      ctx.download(host.data(), view.data, host.size() * sizeof(T));
       return io::tensor_to_save_as(io::dtype_of<T>(), name, std::move(shape), std::span<const T>(host));
     };
   }

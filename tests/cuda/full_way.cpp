@@ -155,6 +155,25 @@ BOOST_AUTO_TEST_CASE(adapters_that_are_not_finite_are_refused) {
     recording.run(gpu);
     refused([&] { gpu.synchronise(); });
   }
+  // A Float8Weights that ends waits too, but is not who is told; nor is an update made on the way.
+  {
+    const auto owned = weights<bfloat16>(gpu);
+    const cuda::Float8Weights float8(gpu, owned.frozen().generator);
+    backbone::check(gpu, adapters, 1);
+  }
+  refused([&] { gpu.synchronise(); });
+  Buffer<double> updated(3, memory_of(gpu)), first_moment(3, memory_of(gpu)), second(3, memory_of(gpu)),
+      slope(3, memory_of(gpu));
+  test::put(updated, {1, 2, 3}), test::put(slope, {1, 1, 1});
+  backbone::check(gpu, adapters, 1);
+  refused([&] {
+    clipped_adamw_update(
+        gpu,
+        AdamWBuffers<double>{
+            .values = updated.span(), .first = first_moment.span(), .second = second.span(), .gradients = slope.span()},
+        {}, 1, 1);
+  });
+  BOOST_CHECK(test::fetch(updated) == (std::vector<double>{1, 2, 3}));
   test::put(there, std::vector<double>(values.size(), 0.5));
   recording.run(gpu);
   backbone::check(gpu, adapters, 1);

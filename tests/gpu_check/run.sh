@@ -57,7 +57,7 @@ works() {  # works PRODUCT GENERATION EAGER: a bench.json with seconds of each
  "product/BF16": {"operations": 1e12, "times": {"wu": [$1, $1]}, "memory": {}, "failed": {}},
  "generation/BF16": {"operations": 3e15, "times": {"wu": [$2, $2, $2], "eager": [$3]}, "failed": {"compiled": "out of memory"},
                      "memory": {"wu": {"used": 34359738368, "weights": 17179869184, "attention": "cuDNN"}}},
- "generation/FP8": {"operations": 3e15, "times": {"wu": [2]}, "failed": {}, "memory": {"wu": {"used": 1, "weights": 1, "error": 0.03}}}}}
+ "generation/FP8": {"operations": 3e15, "times": {"wu": [2]}, "failed": {}, "memory": {"wu": {"used": 1, "weights": 1, "relative_error": 0.03}}}}}
 TEXT
 }
 works 0.001 4 6 >"$work/found/bench.json"  # 1e15 and 0.75e15 operations a second; 16 GiB beside the weights

@@ -48,8 +48,8 @@ struct Adapters {
   }
 };
 
-/// Throws unless there is one entry of `which` per sample, each names a request, and every value is finite, which a GPU says at the
-/// next call that waits for it. Padding may be anything: tokens made from stored adapters hold NaN there.
+/// Throws unless there is one entry of `which` per sample, each names a request, and every value is finite, which a GPU says at its
+/// context's next call that waits. Padding may be anything: tokens made from stored adapters hold NaN there.
 template <class Tokens, class T>
 void check(auto& ctx, const Adapters<Tokens, T>& adapters, Index samples) {
   if (!adapters.tokens.data) return;

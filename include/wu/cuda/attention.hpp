@@ -139,7 +139,8 @@ void attention_backward(Context& ctx, Workspace&, auto dq /* = */, auto dk /* = 
   detail::check_sums<T>(lse);
   const auto groups = detail::kernel_groups<D>(rows, heads);
   if constexpr (std::is_same_v<T, bfloat16>)
-    if (ctx.cudnn() && q.rows() > 0 && detail::lie_evenly(rows) &&
+    // Of one query and one key cuDNN's own frontend does not ask for gradients.
+    if (ctx.cudnn() && q.rows() > 0 && rows.query.size() * rows.key.size() > 1 && detail::lie_evenly(rows) &&
         detail::on_sixteen_bytes(q, k, v, out, dout, dq, dk, dv)) {
       const auto of_rows = detail::readable(lse);
       const kernel::MoveLse before{{const_cast<float*>(of_rows.data), of_rows.stride},

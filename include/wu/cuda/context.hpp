@@ -87,7 +87,7 @@ class Context : public device {
   const MemoryResource* memory() const { return &device_memory(number_); }
   /// For wu/cuda's operations.
   Stream& stream() { return *stream_; }
-  /// Waits until all that was asked for is done. Throws Error for what went wrong on the way, NonFiniteError for what was noted.
+  /// Waits until all that was asked for is done. Throws Error for what went wrong on the way, NonFiniteError for what was noted, once.
   void synchronise() {
     runtime::synchronise(*stream_);
     throw_noted();
@@ -98,14 +98,17 @@ class Context : public device {
     throw_noted();
   }
 
-  /// A number of the host's that kernels write, to be looked at when the host next waits: 0, or the mark of a sentence.
+  ///@{
+  /// For wu/cuda's operations: a number of the host's that kernels write, to be looked at when this context next waits. 0, or the mark of
+  /// a sentence, which is from 1 on and the same at every call.
   int* note() { return note_; }
-  /// From 1 on; the same at every call with this sentence, which must be a literal.
   int mark_of(std::string_view sentence) {
     const auto found = std::ranges::find(sentences_, sentence);
-    if (found == sentences_.end()) return sentences_.push_back(sentence), static_cast<int>(sentences_.size());
-    return static_cast<int>(found - sentences_.begin()) + 1;
+    const auto mark = static_cast<int>(found - sentences_.begin()) + 1;
+    if (found == sentences_.end()) sentences_.emplace_back(sentence);
+    return mark;
   }
+  ///@}
 
   /// Scratch memory for one operation: what it held is lost at the next call. Grows to the largest that was asked for; what it has
   /// outgrown is kept as long as the context, for a Recording may write there.
@@ -154,7 +157,7 @@ class Context : public device {
 
   void throw_noted() {
     if (const int mark = std::exchange(*note_, 0); mark > 0)
-      throw NonFiniteError(std::string(sentences_[static_cast<std::size_t>(mark - 1)]));
+      throw NonFiniteError(sentences_[static_cast<std::size_t>(mark - 1)]);
   }
 
   int number_;
@@ -163,7 +166,7 @@ class Context : public device {
   Device about_;
   std::unique_ptr<Stream, Close> stream_;
   int* note_;  ///< the stream's
-  std::vector<std::string_view> sentences_;
+  std::vector<std::string> sentences_;
   Buffer<std::byte> scratch_;
   std::vector<Buffer<std::byte>> outgrown_;
   Buffer<double> staging_;

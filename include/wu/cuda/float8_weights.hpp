@@ -76,8 +76,8 @@ class Float8Weights {
   ~Float8Weights() {
     for (const Layer& layer : layers_) ctx_.float8_.erase(layer.weight);
     try {
-      ctx_.synchronise();     // what is on the stream may still read them
-    } catch (const Error&) {  // it will be thrown again by what comes next
+      runtime::synchronise(ctx_.stream());  // what is on the stream may still read them
+    } catch (const Error&) {                // it will be thrown again by what comes next
     }
   }
   Float8Weights(const Float8Weights&) = delete;

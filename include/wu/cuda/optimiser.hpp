@@ -58,13 +58,15 @@ double squared_norm(Context& ctx, std::span<const T> values) {
   return sum;
 }
 
-/// ops/adamw.hpp's. The GPU clips by itself; only when all is on the stream is it waited for, for the norm.
+/// ops/adamw.hpp's. The GPU clips by itself; only when all is on the stream is it waited for, for the norm. Throws what was noted before,
+/// as Context::synchronise() does, and then nothing is changed either.
 template <class T>
 double clipped_adamw_update(Context& ctx, const AdamWBuffers<T>& to, const AdamW& rule, Index step, double limit) {
   detail::check_adamw(to, rule, step);
   double* const factor = ctx.scratch<double>(2 + detail::most_norm_parts);
   const Index parts = detail::launch_squared_norm(ctx, factor + 2, to.gradients);
-  ctx.run_blocks(kernel::ClipFactor{factor, factor + 2, parts, rule.gradient_scale, limit}, {.blocks = 1, .threads = 32});
+  ctx.run_blocks(kernel::ClipFactor{factor, factor + 2, ctx.note(), parts, rule.gradient_scale, limit},
+                 {.blocks = 1, .threads = 32});
   detail::launch_adamw(ctx, to, rule, step, factor);
   double norm = 0;
   ctx.download(&norm, factor + 1, sizeof(norm));

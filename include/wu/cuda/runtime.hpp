@@ -61,7 +61,7 @@ void synchronise(Stream&);
 /// there when the stream was waited for.
 int* note(Stream&);
 void multiply(Stream&, const Product&);
-/// By cuDNN. False where this build or machine has none, or it does not take these sizes; nothing is done then.
+/// By cuDNN. False where this build has none, or it does not take this device or these sizes; nothing is done then.
 bool attend(Stream&, const FusedAttention&);
 /// What work() puts on the stream, which is not done then. It may not wait, download or take memory of the device.
 Graph* record(Stream&, const std::function<void()>& work);

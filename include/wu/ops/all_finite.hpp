@@ -42,8 +42,8 @@ bool all_finite(reference&, auto x, std::span<const RowPart> parts) {
   return true;
 }
 
-/// Throws NonFiniteError with this sentence, which must be a literal, unless x is all finite. On a GPU, which is asked to look and not
-/// waited for, the next call that waits for it throws.
+/// Throws NonFiniteError with this sentence unless x is all finite. On a GPU, which is asked to look and not waited for, the context's
+/// next call that waits throws.
 void expect_finite(std::derived_from<reference> auto& ctx, auto x, std::span<const RowPart> parts, const char* sentence) {
   if (!all_finite(ctx, x, parts)) throw NonFiniteError(sentence);
 }

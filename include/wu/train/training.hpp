@@ -119,12 +119,12 @@ class Training {
     }
     result.rate = options.schedule.rate(next);
     // Begun in the middle of a run, the average takes the weights as they are now for those of all steps before.
-    const bool average_begins = options.average_decay > 0 && !average;
-    if (average_begins) average = weights_.clone();
+    std::optional<Weights<Module, Sum>> begun;
+    if (options.average_decay > 0 && !average) begun = weights_.clone();
     AdamWBuffers<T> buffers{.first = first.flat(), .second = second.flat(), .gradients = gradients_.flat()};
     if constexpr (has_master) buffers.values = rounded_->flat(), buffers.master = weights_.flat();
     else buffers.values = weights_.flat();
-    if (average) buffers.average = average->flat();
+    if (average || begun) buffers.average = (begun ? begun : average)->flat();
     result.gradient_norm = clipped_adamw_update(ctx, buffers,
                                                 {.rate = result.rate,
                                                  .beta1 = options.beta1,
@@ -134,10 +134,8 @@ class Training {
                                                  .gradient_scale = 1 / static_cast<double>(options.accumulate),
                                                  .average_decay = options.average_decay},
                                                 next, options.clip);
-    if (!std::isfinite(result.gradient_norm)) {
-      if (average_begins) average.reset();
-      throw NonFiniteError(message("a gradient is not finite at step ", next));
-    }
+    if (!std::isfinite(result.gradient_norm)) throw NonFiniteError(message("a gradient is not finite at step ", next));
+    if (begun) average = std::move(begun);
     step = next;
     return result;
   }

@@ -5,10 +5,12 @@
 
 namespace wu::cuda::kernel {
 
-/// Clipping's factor, found on the GPU: factor[0] = what all gradients are multiplied by, factor[1] = the norm of scale times them.
+/// Clipping's factor, found on the GPU: factor[0] = what all gradients are multiplied by, factor[1] = the norm of scale times them, or
+/// NaN where something was noted before, of which the host has not heard yet.
 struct ClipFactor {
   double* factor;
   const double* partial;  ///< (parts), of SquaredNorm
+  const int* note;        ///< Context::note()'s
   Index parts;
   double scale, limit;
   WU_BODY void operator()(Block block) const {
@@ -18,7 +20,7 @@ struct ClipFactor {
       double sum = 0;
       for (Index k = 0; k < parts; ++k) sum += partial[k];
       const double norm = scale * std::sqrt(sum);
-      factor[0] = norm > limit ? scale * (limit / norm) : scale, factor[1] = norm;
+      factor[0] = norm > limit ? scale * (limit / norm) : scale, factor[1] = *note == 0 ? norm : NAN;
     });
   }
 };

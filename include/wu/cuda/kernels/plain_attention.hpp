@@ -16,13 +16,15 @@ struct PlainAttentionSizes {
   /// meet in a bank of shared memory.
   WU_BODY static constexpr int pitch(int width) { return width | 1; }
 
-  /// work(r, row, c) for all channels c of rows r = 0 .. count-1 of a tile; row = base + map(first + r). A warp has a row, so that a
-  /// thread asks the map once for several channels and neighbouring threads have neighbouring ones.
+  /// work(r, row, c) for all channels c of rows r = 0 .. count-1 of a tile; row = base + map(first + r). A warp has a row, or several
+  /// narrow ones, so that a thread asks the map once for several channels and neighbouring threads have neighbouring ones.
   template <class Work>
   WU_BODY static void each_value(int t, Index base, const Map& map, Index first, int count, int width, Work&& work) {
-    for (int r = t / warp_size; r < count; r += threads / warp_size) {
+    int lanes = warp_size;
+    while (lanes / 2 >= width) lanes /= 2;
+    for (int r = t / lanes; r < count; r += threads / lanes) {
       const Index row = base + map(first + r);
-      for (int c = t % warp_size; c < width; c += warp_size) work(r, row, c);
+      for (int c = t % lanes; c < width; c += lanes) work(r, row, c);
     }
   }
 };
