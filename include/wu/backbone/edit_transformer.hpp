@@ -175,7 +175,8 @@ struct EditTransformer {
   }
 
   /// edit (b, H, W, 3) for pictures x_t and source at times t, with the instruction's features (b, InstructionWidth).
-  /// Throws ShapeError on pictures of different size or not in multiples of 8 pixels; NonFiniteError on a NaN in an adapter.
+  /// Throws ShapeError on pictures of different size or not in multiples of 8 pixels; NonFiniteError on a NaN in an adapter, on a GPU
+  /// at the context's next call that waits.
   template <class T, class Keep = SaveBlocks>
   static Saved<T, Keep> forward(auto& ctx, Workspace& ws, View<T, dyn, dyn, dyn, 3> edit,
                                 View<const T, dyn, dyn, dyn, 3> x_t, View<const T, dyn, dyn, dyn, 3> source,
