@@ -230,6 +230,16 @@ BOOST_AUTO_TEST_CASE(what_is_not_finite_stops_a_step_before_anything_changes) {
                             NonFiniteError, says("a gradient is not finite at step 4"));
       BOOST_CHECK(before.equals(run));
     }
+    // Nor does an average begin with a step that is refused.
+    Run<T> without;
+    BOOST_CHECK_THROW(without.advance(regression.ctx, o,
+                                      [&](const auto& p, const auto& dp, Index step, Index) {
+                                        const double loss = regression.compute<T>(p, dp, step);
+                                        dp.bias[0] = static_cast<accumulator_t<T>>(infinity);
+                                        return loss;
+                                      }),
+                      NonFiniteError);
+    BOOST_CHECK(!without.average && without.step == 0);
     // Another exception changes nothing either, and the run goes on as if nothing had been.
     BOOST_CHECK_THROW(run.advance(regression.ctx, o,
                                   [&](const auto& p, const auto& dp, Index step, Index) -> double {
