@@ -446,16 +446,14 @@ std::array<Index, 23> numbers_of(const FusedAttention& a) {
 
 /// Memory for a plan, or null where there is none left. Twice as much as before, if that is there: what it outgrows is kept.
 void* attention_workspace(Stream& stream, std::int64_t bytes) {
-  for (const std::int64_t size : {2 * stream.attention_bytes, bytes}) {
-    if (bytes <= stream.attention_bytes) break;
-    if (size < bytes) continue;
-    try {
+  if (bytes <= stream.attention_bytes) return stream.attention_workspaces.back();
+  for (const std::int64_t size : {std::max(2 * stream.attention_bytes, bytes), bytes}) try {
       stream.attention_workspaces.push_back(device_memory(stream.device).take(static_cast<std::size_t>(size)));
       stream.attention_bytes = size;
+      return stream.attention_workspaces.back();
     } catch (const OutOfMemory&) {  // wu's own kernels need none
     }
-  }
-  return bytes <= stream.attention_bytes ? stream.attention_workspaces.back() : nullptr;
+  return nullptr;
 }
 }  // namespace
 
@@ -476,7 +474,7 @@ bool attend(Stream& stream, const FusedAttention& a) {
     found = stream.plans.emplace(numbers, cudnn::Plan(cudnn::Target(stream.attention), a)).first;
   const cudnn::Plan& plan = found->second;
   if (!plan) {
-    if (!plan.settled()) stream.plans.erase(found);
+    if (plan.worth_another_attempt()) stream.plans.erase(found);
     return false;
   }
   void* workspace = nullptr;
@@ -484,7 +482,7 @@ bool attend(Stream& stream, const FusedAttention& a) {
   try {
     plan.run(stream.attention, a, workspace);
   } catch (const cudnn::Refused& refused) {
-    if (refused.for_good()) return false;
+    if (refused.not_supported()) return false;
     fail(message(refused.call, " of attention, ", a.groups, " groups of ", a.queries, " queries and ", a.keys, " keys, ",
                  a.heads, " heads of ", a.width),
          std::string_view(

@@ -120,11 +120,11 @@ class Plan {
     try {
       const AttentionGraph graph(a);
       for (const Descriptor& engine : graph.operations().engines(target)) take(target, engine, a);
-    } catch (const Refused& refused) { settled_ = settled_ && refused.for_good(); }
+    } catch (const Refused& refused) { out_of_memory_ |= refused.out_of_memory(); }
   }
   explicit operator bool() const { return static_cast<bool>(plan_); }
-  /// Whether another attempt would end in the same way.
-  bool settled() const { return plan_ || settled_; }
+  /// Whether it is empty for want of memory: at another time it may not be.
+  bool worth_another_attempt() const { return !plan_ && out_of_memory_; }
   /// Bytes that run() needs.
   std::int64_t workspace() const { return workspace_; }
 
@@ -161,11 +161,11 @@ class Plan {
       plan_ = std::move(plan);
       delta_ = rounded(own), dq_sums_ = delta_ + rounded(AttentionGraph::delta_bytes(a));
       workspace_ = dq_sums_ + AttentionGraph::dq_sums_bytes(a);
-    } catch (const Refused& refused) { settled_ = settled_ && refused.for_good(); }
+    } catch (const Refused& refused) { out_of_memory_ |= refused.out_of_memory(); }
   }
 
   Descriptor plan_;
-  bool settled_ = true;
+  bool out_of_memory_ = false;
   std::int64_t delta_ = 0, dq_sums_ = 0, workspace_ = 0;
 };
 

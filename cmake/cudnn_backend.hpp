@@ -15,8 +15,13 @@ namespace wu::cuda::cudnn {
 struct Refused {
   const char* call;
   cudnnStatus_t status;
-  /// It never takes that, rather than not now.
-  bool for_good() const { return status >= CUDNN_STATUS_NOT_SUPPORTED && status < CUDNN_STATUS_NOT_SUPPORTED + 1000; }
+  /// It takes no such thing.
+  bool not_supported() const { return status >= CUDNN_STATUS_NOT_SUPPORTED && status < CUDNN_STATUS_NOT_SUPPORTED + 1000; }
+  /// It would perhaps take it at another time.
+  bool out_of_memory() const {
+    return status == CUDNN_STATUS_INTERNAL_ERROR_HOST_ALLOCATION_FAILED ||
+           status == CUDNN_STATUS_INTERNAL_ERROR_DEVICE_ALLOCATION_FAILED;
+  }
 };
 inline void expect(cudnnStatus_t status, const char* call) {
   if (status != CUDNN_STATUS_SUCCESS) throw Refused{call, status};

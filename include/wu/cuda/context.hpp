@@ -68,8 +68,7 @@ class Context : public device {
       : number_(options.device),
         cudnn_(options.cudnn),
         about_(describe_device(options.device)),
-        stream_(runtime::open(options.device, options.tf32)),
-        note_(runtime::note(*stream_)) {}
+        stream_(runtime::open(options.device, options.tf32)) {}
 
   ///@{
   /// Whether attention may go to cuDNN.
@@ -101,7 +100,7 @@ class Context : public device {
   ///@{
   /// For wu/cuda's operations: a number of the host's that kernels write, to be looked at when this context next waits. 0, or the mark of
   /// a sentence, which is from 1 on and the same at every call.
-  int* note() { return note_; }
+  int* note() { return runtime::note(*stream_); }
   int mark_of(std::string_view sentence) {
     const auto found = std::ranges::find(sentences_, sentence);
     const auto mark = static_cast<int>(found - sentences_.begin()) + 1;
@@ -156,7 +155,7 @@ class Context : public device {
   };
 
   void throw_noted() {
-    if (const int mark = std::exchange(*note_, 0); mark > 0)
+    if (const int mark = std::exchange(*note(), 0); mark > 0)
       throw NonFiniteError(sentences_[static_cast<std::size_t>(mark - 1)]);
   }
 
@@ -165,7 +164,6 @@ class Context : public device {
   const char* attention_ = "none";
   Device about_;
   std::unique_ptr<Stream, Close> stream_;
-  int* note_;  ///< the stream's
   std::vector<std::string> sentences_;
   Buffer<std::byte> scratch_;
   std::vector<Buffer<std::byte>> outgrown_;
